@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PI_BASE_ARENA_H
+#define PI_BASE_ARENA_H
+
+#include <stddef.h>
+
+/*
+ * Memory that is freed all at once: one arena holds a handed-out struct and everything it leads to, so
+ * that its _free function is one call and no field costs an allocation. The arena's limit bounds what a hostile target
+ * can make us allocate.
+ */
+typedef struct pi_arena pi_arena;
+
+/* An arena with a zeroed root object of root_size bytes at its start; NULL when out of memory. */
+pi_arena *pi_arena_new(size_t root_size, size_t limit_bytes);
+void *pi_arena_root(pi_arena *arena);
+
+/* Frees the arena whose root this is; NULL does nothing. */
+void pi_arena_free_root(const void *root);
+
+/* Zeroed, aligned for any type; NULL when out of memory or beyond the limit. */
+void *pi_arena_alloc(pi_arena *arena, size_t size);
+void *pi_arena_alloc_array(pi_arena *arena, size_t count, size_t size);
+
+/* A copy of the bytes with a NUL behind them. */
+char *pi_arena_copy(pi_arena *arena, const void *bytes, size_t length);
+
+/* True once an allocation was refused because of the limit, not for want of memory. */
+int pi_arena_limit_reached(const pi_arena *arena);
+
+#endif
