@@ -53,9 +53,11 @@ fi
 mkdir -p "$scratch/host/subprojects"
 cp "$source_root"/tests/abi/consumer/* "$scratch/host"
 ln -s "$source_root" "$scratch/host/subprojects/libprocinspect"
-meson setup --wrap-mode=nofallback --force-fallback-for=libprocinspect \
-    "$scratch/host/build" "$scratch/host" >"$scratch/log" 2>&1 &&
-    meson test -C "$scratch/host/build" >>"$scratch/log" 2>&1 || {
+if ! {
+    meson setup --wrap-mode=nofallback --force-fallback-for=libprocinspect \
+        "$scratch/host/build" "$scratch/host" &&
+        meson test -C "$scratch/host/build"
+} >"$scratch/log" 2>&1; then
     cat "$scratch/log"
     fail "the tree does not work as a meson subproject"
-}
+fi
