@@ -9,6 +9,7 @@ import json
 import re
 import sys
 
+# cmocka's TAP, of which 1.1.5 says "not ok" of a skipped case.
 CASE = re.compile(r"^(not ok|ok) \d+(?:.*?# (SKIP)\b)?", flags=re.M)
 
 
