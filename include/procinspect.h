@@ -16,26 +16,27 @@
  *
  * The rules that hold everywhere:
  *
- * Ownership. What a call gives through a pointer-to-pointer is the caller's, and the header names the
- * function that frees it; all _free functions accept NULL. What a function returns directly, and what is reached
- * through a handed-out struct, is borrowed and lives as long as its parent. Handed-out structs are const: the
- * library allocates them, they can grow at their end in later versions, never copy one by value.
+ * Ownership. What a call gives through a pointer-to-pointer is the caller's, and the header names
+ * the function that frees it; all _free functions accept NULL. What a function returns directly,
+ * and what is reached through a handed-out struct, is borrowed and lives as long as its parent.
+ * Handed-out structs are const: the library allocates them, they can grow at their end in later
+ * versions, never copy one by value.
  *
  * Options. A struct that the caller hands in starts with struct_size. Call its _init function with
- * sizeof of the struct, then set what you want different; a NULL in place of one means the defaults. All
- * members that you don't set must stay as _init left them.
+ * sizeof of the struct, then set what you want different; a NULL in place of one means the
+ * defaults. All members that you don't set must stay as _init left them.
  *
- * Errors. A call that can fail returns 0 or a negative code and takes a nullable procinspect_error last. Where
- * it fails its outputs are as they were. The library logs nothing, installs no signal or exit handler, keeps no
- * global state and never ends the process.
+ * Errors. A call that can fail returns 0 or a negative code and takes a nullable procinspect_error
+ * last. Where it fails its outputs are as they were. The library logs nothing, installs no signal
+ * or exit handler, keeps no global state and never ends the process.
  *
- * Threads. A procinspect_context, a procinspect_http, a procinspect_dump and a procinspect_cancellation may be used
- * from several threads at once; handed-out structs never change, so they may be read from any. Any other handle
- * belongs to one thread at a time.
- * Callbacks run on the thread of the call that they were given to.
+ * Threads. A procinspect_context, a procinspect_http, a procinspect_dump and a
+ * procinspect_cancellation may be used from several threads at once; handed-out structs never
+ * change, so they may be read from any. Any other handle belongs to one thread at a time. Callbacks
+ * run on the thread of the call that they were given to.
  *
- * Text is UTF-8, NUL-terminated; bytes that are not valid UTF-8 were replaced by U+FFFD. Where the raw bytes
- * matter they stand beside it with a length.
+ * Text is UTF-8, NUL-terminated; bytes that are not valid UTF-8 were replaced by U+FFFD. Where the
+ * raw bytes matter they stand beside it with a length.
  */
 
 #include <procinspect/cancellation.h>

@@ -9,20 +9,21 @@ extern "C" {
 #endif
 
 /*
- * A context holds what the host decided once: where the processes are looked for, what may be done to
- * whose processes, and the limits. It is immutable once made and may be used by any number of threads
- * at the same time. It must outlive nothing: handles that were made from it keep what they need.
+ * A context holds what the host decided once: where the processes are looked for, what may be done
+ * to whose processes, and the limits. It is immutable once made and may be used by any number of
+ * threads at the same time. It must outlive nothing: handles that were made from it keep what they
+ * need.
  */
 typedef struct procinspect_context procinspect_context;
 
 /*
- * What a context may allow besides looking. Looking (processes, threads, modules, open files, names of
- * environment variables excluded) is always allowed within the user scope; a target's environment
- * holds secrets, and a dump or a kill changes things: each has to be allowed.
+ * What a context may allow besides looking. Looking (processes, threads, modules, open files, names
+ * of environment variables excluded) is always allowed within the user scope; a target's
+ * environment holds secrets, and a dump or a kill changes things: each has to be allowed.
  */
 enum {
     PROCINSPECT_ALLOW_ENVIRONMENT = 0x1, /* names and values of environment variables */
-    PROCINSPECT_ALLOW_DUMP = 0x2,
+    PROCINSPECT_ALLOW_DUMP = 0x2,        /* memory, and so whatever secret is in it */
     PROCINSPECT_ALLOW_KILL = 0x4
 };
 
@@ -50,30 +51,32 @@ typedef struct procinspect_access {
 } procinspect_access;
 
 /*
- * Asked after the rest of the policy has agreed, on the thread of the call it guards. 0 agrees; anything
- * else refuses, and the call fails with PROCINSPECT_ERROR_POLICY. It must be safe to call from every
- * thread that uses the context.
+ * Asked after the rest of the policy has agreed, on the thread of the call it guards. 0 agrees;
+ * anything else refuses, and the call fails with PROCINSPECT_ERROR_POLICY. It must be safe to call
+ * from every thread that uses the context.
  */
 typedef int32_t (*procinspect_authorize_callback)(void *user, const procinspect_access *access);
 
 /*
- * What a host may decide. Initialise with procinspect_context_options_init, then set what differs. A
- * zero or NULL is the default that stands beside each member.
+ * What a host may decide. Initialise with procinspect_context_options_init, then set what differs.
+ * A zero or NULL is the default that stands beside each member.
  */
 typedef struct procinspect_context_options {
-    uint32_t struct_size;    /* set by _init */
-    uint32_t allow;          /* PROCINSPECT_ALLOW_… bits; 0: looking only */
-    uint32_t user_scope;     /* PROCINSPECT_USER_SCOPE_…; 0: the own user's processes */
+    uint32_t struct_size;          /* set by _init */
+    uint32_t allow;                /* PROCINSPECT_ALLOW_… bits; 0: looking only */
+    uint32_t user_scope;           /* PROCINSPECT_USER_SCOPE_…; 0: the own user's processes */
     uint32_t max_concurrent_dumps; /* at once, counted until a dump is freed; 0: 4 */
     uint64_t max_dump_bytes;       /* larger dumps are refused, TOO_LARGE; 0: no limit */
     uint64_t hold_buffer_bytes;    /* memory a dump may take in this process; 0: 64 MiB */
     uint32_t max_pause_ms;         /* a target is never stopped for longer; 0: 5000 */
     uint32_t reserved;
-    /* Where the processes are: NULL: "/proc". Another root (a recorded tree, a container's /proc) can
-     * only be looked at: dumps answer UNSUPPORTED. Copied. */
+    /* Where the processes are: NULL: "/proc". Another root (a recorded tree, a container's /proc)
+     * can only be looked at: dumps answer UNSUPPORTED. Copied. */
     const char *proc_root;
     /* Environment variables whose values never leave the library; compared without regard to case,
-     * `*` at the start or end of a name matches any text there. Copied. */
+     * `*` at the start or end of a name matches any text there. Dumps of a context
+     * that names any are UNSUPPORTED in this version, since their stacks hold the values. Copied.
+     */
     const char *const *redacted_names;
     size_t redacted_name_count;
     procinspect_authorize_callback authorize; /* NULL: no further question */
@@ -89,14 +92,15 @@ PROCINSPECT_API void procinspect_context_options_init(procinspect_context_option
  * Makes a context; options may be NULL for the defaults. Free with procinspect_context_free.
  *
  * Errors: INVALID_ARGUMENT (unknown allow bits, a scope that is none, unknown trailing bytes),
- * NOT_FOUND or IO (proc_root is no directory, or holds no processes file system), UNSUPPORTED (this system),
- * NO_MEMORY, NO_RESOURCES.
+ * NOT_FOUND or IO (proc_root is no directory, or holds no processes file system), UNSUPPORTED (this
+ * system), NO_MEMORY, NO_RESOURCES.
  */
 PROCINSPECT_API int32_t procinspect_context_new(const procinspect_context_options *options,
                                                 procinspect_context **context,
                                                 procinspect_error *error);
 
-/* Frees the context; handles made from it stay valid. No thread may be using it. NULL does nothing. */
+/* Frees the context; handles made from it stay valid. No thread may be using it. NULL does nothing.
+ */
 PROCINSPECT_API void procinspect_context_free(procinspect_context *context);
 
 #ifdef __cplusplus

@@ -10,10 +10,10 @@ extern "C" {
 #endif
 
 /*
- * Dumps. procinspect_dump_capture stops the process only for as long as it must and returns a dump: a
- * minidump file that is never written. Its size is known and every byte of it can be read at any offset;
- * procinspect/stream.h sends it in order. LLDB opens it (`lldb -c FILE`), and so do Breakpad's and
- * rust-minidump's tools.
+ * Dumps. procinspect_dump_capture stops the process only for as long as it must and returns a dump:
+ * a minidump file that is never written. Its size is known and every byte of it can be read at any
+ * offset; procinspect/stream.h sends it in order. LLDB opens it (`lldb -c FILE`), and so do
+ * Breakpad's and rust-minidump's tools.
  *
  *     procinspect_dump *dump;
  *     if (procinspect_dump_capture(process, NULL, &dump, &error) == 0) {
@@ -25,72 +25,83 @@ extern "C" {
  *         procinspect_dump_free(dump);
  *     }
  *
- * What a capture does to the target. All of its threads are stopped with ptrace by a helper process, which the
- * calling process starts for this and waits for; it has no exit signal, so a SIGCHLD handler or a wait
- * of the host's never notices it. Signals that arrive meanwhile are delivered, calls that were under way go on,
- * and a process that was stopped (SIGSTOP) stays so. System calls that answer EINTR to any stop are made
- * to restart; the timeout of epoll_wait, sigtimedwait, semtimedop, of a socket with a receive or
- * send timeout, and of similar calls then begins anew: it may fire late, by at most its own length for each
- * capture, and never early. Whoever dies when, target, helper or host: the target goes on.
+ * What a capture does to the target. All of its threads are stopped with ptrace by a helper
+ * process, which the calling process starts for this and waits for; it has no exit signal, so a
+ * SIGCHLD handler or a wait of the host's never notices it. Signals that arrive meanwhile are
+ * delivered, calls that were under way go on, and a process that was stopped (SIGSTOP) stays so.
+ * System calls that answer EINTR to any stop are made to restart; the timeout of epoll_wait,
+ * sigtimedwait, semtimedop, of a socket with a receive or send timeout, and of similar calls then
+ * begins anew: it may fire late, by at most its own length for each capture, and never early.
+ * Whoever dies when, target, helper or host: the target goes on.
  *
- * Privileges. ptrace access to the target: the same user (and a dumpable process: no setuid program), or
- * CAP_SYS_PTRACE. Yama's ptrace_scope 1 without that capability allows the own process only, 2 needs the
- * capability, 3 allows nothing. In a container the capability must be granted, and seccomp must let ptrace through.
+ * Privileges. ptrace access to the target: the same user (and a dumpable process: no setuid
+ * program), or CAP_SYS_PTRACE. Yama's ptrace_scope 1 without that capability allows the own process
+ * only, 2 needs the capability, 3 allows nothing. In a container the capability must be granted,
+ * and seccomp must let ptrace through.
  */
 typedef struct procinspect_dump procinspect_dump;
 
-/* How the target's memory is taken. Values that this version doesn't know how to do answer UNSUPPORTED. */
+/* How the target's memory is taken. Values that this version doesn't know how to do answer
+ * UNSUPPORTED. */
 enum {
-    PROCINSPECT_DUMP_WAY_AUTO = 0, /* chosen by size and circumstances, before the target is touched */
-    PROCINSPECT_DUMP_WAY_HOLD = 1  /* the target stays stopped while it is read into memory */
+    PROCINSPECT_DUMP_WAY_AUTO =
+        0, /* chosen by size and circumstances, before the target is touched */
+    PROCINSPECT_DUMP_WAY_HOLD = 1 /* the target stays stopped while it is read into memory */
 };
 
-/* What a dump holds: MINIDUMP_TYPE bits, as in Windows' MiniDumpWriteDump. This version does type 0. */
+/* What a dump holds: MINIDUMP_TYPE bits, as in Windows' MiniDumpWriteDump. This version does type
+ * 0. */
 #define PROCINSPECT_DUMP_TYPE_NORMAL UINT32_C(0)
 /* All bits that a dump type can have; others are INVALID_ARGUMENT. */
 #define PROCINSPECT_DUMP_TYPE_ALL UINT32_C(0x1ffffff)
 
 typedef struct procinspect_dump_options {
     uint32_t struct_size; /* set by _init */
-    /* MINIDUMP_TYPE bits. 0, Normal: registers, stacks (from the stack pointer less the red zone to the end
-     * of the mapping, at most 1 MiB a thread), 256 bytes around each instruction pointer, names of threads, modules
-     * with build ids, and the texts of cpuinfo, status, os-release, cmdline, environ, auxv, maps, limits. */
+    /* MINIDUMP_TYPE bits. 0, Normal: registers, stacks (from the stack pointer less the red zone to
+     * the end of the mapping, at most 1 MiB a thread), 256 bytes around each instruction pointer,
+     * names of threads, modules with build ids, and the texts of cpuinfo, status, os-release,
+     * cmdline, environ, auxv, maps, limits. */
     uint32_t type;
-    uint32_t way;                /* PROCINSPECT_DUMP_WAY_… */
-    uint32_t max_pause_ms;       /* 0: the context's; never more than that */
-    uint64_t max_dump_bytes;     /* 0: the context's; never more than that */
+    uint32_t way;                           /* PROCINSPECT_DUMP_WAY_… */
+    uint32_t max_pause_ms;                  /* 0: the context's; never more than that */
+    uint64_t max_dump_bytes;                /* 0: the context's; never more than that */
     procinspect_cancellation *cancellation; /* nullable: ends the capture from another thread */
 } procinspect_dump_options;
 
-PROCINSPECT_API void procinspect_dump_options_init(procinspect_dump_options *options, size_t struct_size);
+PROCINSPECT_API void procinspect_dump_options_init(procinspect_dump_options *options,
+                                                   size_t struct_size);
 
 /*
- * Takes a dump of the process; options may be NULL. The calling process itself can be dumped too: its
- * threads, the calling one included, are stopped like any other's. Blocks for as long as the capture takes, which
- * is the pause and a little. Free with procinspect_dump_free; the process handle may be freed before.
+ * Takes a dump of the process; options may be NULL. The calling process itself can be dumped too:
+ * its threads, the calling one included, are stopped like any other's. Blocks for as long as the
+ * capture takes, which is the pause and a little. Free with procinspect_dump_free; the process
+ * handle may be freed before.
  *
- * Errors: INVALID_ARGUMENT, POLICY (dumps not allowed), BUSY (max_concurrent_dumps), GONE, REPLACED, PERMISSION,
- * TRACED, TOO_LARGE, UNSUPPORTED (the type, the way, the target's architecture, a context with its own
- * proc_root, a kernel thread or zombie), TIMED_OUT (max_pause_ms), CANCELLED, IO, NO_MEMORY, NO_RESOURCES.
- * After every one of them the target runs as before.
+ * Errors: INVALID_ARGUMENT, POLICY (dumps not allowed), BUSY (max_concurrent_dumps), GONE,
+ * REPLACED, PERMISSION, TRACED, TOO_LARGE, UNSUPPORTED (the type, the way, the target's
+ * architecture, a context with its own proc_root, a kernel thread or zombie), TIMED_OUT
+ * (max_pause_ms), CANCELLED, IO, NO_MEMORY, NO_RESOURCES. After every one of them the target runs
+ * as before.
  */
 PROCINSPECT_API int32_t procinspect_dump_capture(const procinspect_process *process,
                                                  const procinspect_dump_options *options,
                                                  procinspect_dump **dump, procinspect_error *error);
 
-/* Gives up the caller's reference; streams over the dump keep theirs. The memory is returned with the last. */
+/* Gives up the caller's reference; streams over the dump keep theirs. The memory is returned with
+ * the last. */
 PROCINSPECT_API void procinspect_dump_free(procinspect_dump *dump);
 
 /* Size of the minidump file. It never changes. */
 PROCINSPECT_API uint64_t procinspect_dump_size_bytes(const procinspect_dump *dump);
 
 /*
- * Copies up to `capacity` bytes of the file from `offset_bytes` on into buffer, as many as there are, and
- * sets *length to their number: fewer than capacity only at the end, 0 at or beyond it. Any thread.
- * Errors: INVALID_ARGUMENT, IO.
+ * Copies up to `capacity` bytes of the file from `offset_bytes` on into buffer, as many as there
+ * are, and sets *length to their number: fewer than capacity only at the end, 0 at or beyond it.
+ * Any thread. Errors: INVALID_ARGUMENT, IO.
  */
-PROCINSPECT_API int32_t procinspect_dump_read_at(const procinspect_dump *dump, uint64_t offset_bytes,
-                                                 void *buffer, size_t capacity, size_t *length,
+PROCINSPECT_API int32_t procinspect_dump_read_at(const procinspect_dump *dump,
+                                                 uint64_t offset_bytes, void *buffer,
+                                                 size_t capacity, size_t *length,
                                                  procinspect_error *error);
 
 /* One thing that a dump could not give, or gives in part. */
@@ -107,7 +118,8 @@ enum {
     PROCINSPECT_DUMP_NOTE_THREAD_NOT_STOPPED = 4 /* no registers and no stack of this thread */
 };
 
-/* What the dump is and what it cost. It is also inside the dump, as JSON, in stream type 0x50490001. */
+/* What the dump is and what it cost. It is also inside the dump, as JSON, in stream type
+ * 0x50490001. */
 typedef struct procinspect_dump_report {
     int32_t pid;
     uint32_t requested_type;
@@ -118,7 +130,8 @@ typedef struct procinspect_dump_report {
     uint64_t unreadable_memory_bytes; /* that should be in it, and could not be read */
     uint32_t thread_count;            /* threads in it, with their registers */
     uint32_t module_count;
-    uint32_t restarted_call_count; /* calls that would have answered EINTR, and were made to restart */
+    uint32_t
+        restarted_call_count; /* calls that would have answered EINTR, and were made to restart */
     uint32_t reserved;
     int64_t captured_at_unix_ns;
     uint64_t pause_ns; /* from the first thread's stop to the last one's start */

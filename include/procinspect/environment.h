@@ -9,21 +9,21 @@ extern "C" {
 #endif
 
 /*
- * The environment a process was started with, as far as its memory still has it: /proc/PID/environ, of which
- * at most 4 MiB is taken. A program that changes its own environment later (setenv) moves it elsewhere, and the
- * kernel doesn't follow.
+ * The environment a process was started with, as far as its memory still has it: /proc/PID/environ,
+ * of which at most 4 MiB is taken. A program that changes its own environment later (setenv) moves
+ * it elsewhere, and the kernel doesn't follow.
  */
 typedef struct procinspect_environment_variable {
     const char *name;
-    const char *value;        /* an empty text where is_redacted */
-    const void *value_bytes;  /* not repaired; NULL where is_redacted */
+    const char *value;       /* an empty text where is_redacted */
+    const void *value_bytes; /* not repaired; NULL where is_redacted */
     size_t value_bytes_length;
     uint32_t is_redacted; /* 1: the context's redacted_names or the query hold the value back */
     uint32_t reserved;
 } procinspect_environment_variable;
 
-/* Variables in the order in which the process has them. Of a name that is there twice the first counts, as
- * for getenv; entries without a '=' are left out. */
+/* Variables in the order in which the process has them. Of a name that is there twice the first
+ * counts, as for getenv; entries without a '=' are left out. */
 typedef struct procinspect_environment {
     const procinspect_environment_variable *const *items;
     size_t count;
@@ -45,9 +45,9 @@ PROCINSPECT_API void procinspect_environment_query_init(procinspect_environment_
                                                         size_t struct_size);
 
 /*
- * procinspect_environment_read gives an environment that is the caller's, to be freed with this. Errors:
- * INVALID_ARGUMENT, POLICY (the context doesn't allow environments), GONE, REPLACED, PERMISSION (needs ptrace read
- * access to the process), IO, NO_MEMORY, NO_RESOURCES.
+ * procinspect_environment_read gives an environment that is the caller's, to be freed with this.
+ * Errors: INVALID_ARGUMENT, POLICY (the context doesn't allow environments), GONE, REPLACED,
+ * PERMISSION (needs ptrace read access to the process), IO, NO_MEMORY, NO_RESOURCES.
  */
 PROCINSPECT_API void procinspect_environment_free(const procinspect_environment *environment);
 

@@ -9,12 +9,13 @@ extern "C" {
 #endif
 
 /*
- * Every call that can fail returns int32_t: PROCINSPECT_OK or one of the negative codes below. Codes
- * are only ever appended; treat one that you don't know as a failure.
+ * Every call that can fail returns int32_t: PROCINSPECT_OK or one of the negative codes below.
+ * Codes are only ever appended; treat one that you don't know as a failure.
  */
 enum {
     PROCINSPECT_OK = 0,
-    /* The caller's mistake: a NULL, a number out of range, an options struct with unknown bytes set. */
+    /* The caller's mistake: a NULL, a number out of range, an options struct with unknown bytes
+       set. */
     PROCINSPECT_ERROR_INVALID_ARGUMENT = -1,
     /* No such process, thread or module. */
     PROCINSPECT_ERROR_NOT_FOUND = -2,
@@ -48,8 +49,8 @@ enum {
 
 /*
  * Where a failing call says what happened. It is the caller's (on the stack, say); every function
- * takes a nullable pointer to one as its last argument, fills it completely when it fails and leaves it
- * alone when it succeeds.
+ * takes a nullable pointer to one as its last argument, fills it completely when it fails and
+ * leaves it alone when it succeeds.
  */
 typedef struct procinspect_error {
     int32_t code;     /* what the call returned */

@@ -11,10 +11,10 @@ extern "C" {
 #endif
 
 /*
- * The routes of Kudu's /api/processes as a function: a request goes in, a response comes out. It knows no
- * server, opens no socket and starts no thread; the host's server parses HTTP, authenticates, and sends what is
- * returned here. It may block for as long as a dump takes: a host with an event loop calls it, and
- * reads the response's stream, on its thread pool.
+ * The routes of Kudu's /api/processes as a function: a request goes in, a response comes out. It
+ * knows no server, opens no socket and starts no thread; the host's server parses HTTP,
+ * authenticates, and sends what is returned here. It may block for as long as a dump takes: a host
+ * with an event loop calls it, and reads the response's stream, on its thread pool.
  *
  *   GET                  /api/processes              ?allUsers=true
  *   GET, DELETE          /api/processes/{id}         ?redact=true
@@ -25,48 +25,53 @@ extern "C" {
  *   GET                  /api/processes/{id}/dump    ?dumpType=N&format=raw
  *   any                  /api/processes/{id}/profile/start, …/stop   501: there is no profiler
  *
- * with /api/diagnostics/processes and /diagnostics/processes as aliases, HEAD wherever GET is, and a slash at
- * the end accepted. {id} is a decimal pid, 0 for the host's own process, -1 for the main site. Segments are
- * percent-decoded; case is ignored in routes, query names, booleans, `all` and `format`. This version answers
- * 501 to DELETE and stop, to a dumpType other than 0, to format=zip and core, to dryRun and to redact on a dump.
+ * with /api/diagnostics/processes and /diagnostics/processes as aliases, HEAD wherever GET is, and
+ * a slash at the end accepted. {id} is a decimal pid, 0 for the host's own process, -1 for the main
+ * site. Segments are percent-decoded; case is ignored in routes, query names, booleans, `all` and
+ * `format`. This version answers 501 to DELETE and stop, to a dumpType other than 0, to format=zip
+ * and core, to dryRun and to redact on a dump.
  *
- * Errors are application/problem+json: type, title, status, detail, and Message and ExceptionMessage with
- * detail's text.
+ * Errors are application/problem+json: type, title, status, detail, and Message and
+ * ExceptionMessage with detail's text.
  */
 typedef struct procinspect_http procinspect_http;
 
-/* Gives the pid of the main site, 0 when there is none now. Called for every request to -1, on its thread. */
+/* Gives the pid of the main site, 0 when there is none now. Called for every request to -1, on its
+ * thread. */
 typedef int32_t (*procinspect_main_site_callback)(void *user);
 
 typedef struct procinspect_http_options {
-    uint32_t struct_size;  /* set by _init */
-    int32_t main_site_pid; /* what {id} -1 stands for; 0: none */
+    uint32_t struct_size;                     /* set by _init */
+    int32_t main_site_pid;                    /* what {id} -1 stands for; 0: none */
     procinspect_main_site_callback main_site; /* asked in place of main_site_pid; nullable */
     void *main_site_user;
-    /* How the host calls the setting behind -1, named in the 404 where there is none; NULL: "main_site_pid". */
+    /* How the host calls the setting behind -1, named in the 404 where there is none; NULL:
+     * "main_site_pid". */
     const char *main_site_setting;
     /* machineName; NULL: the node name of uname(2). */
     const char *machine_name;
-    /* Which of a site's instances this is; NULL: WEBSITE_INSTANCE_ID of the host's environment; where that isn't
-     * set either there are no instances. Answers then carry X-Instance-Id and set the cookie ARRAffinity. At
-     * most 128 bytes of letters, digits, '-', '_' and '.'; others are refused. */
+    /* Which of a site's instances this is; NULL: WEBSITE_INSTANCE_ID of the host's environment;
+     * where that isn't set either there are no instances. Answers then carry X-Instance-Id and set
+     * the cookie ARRAffinity. At most 128 bytes of letters, digits, '-', '_' and '.'; others are
+     * refused. */
     const char *instance_id;
 } procinspect_http_options;
 
-PROCINSPECT_API void procinspect_http_options_init(procinspect_http_options *options, size_t struct_size);
+PROCINSPECT_API void procinspect_http_options_init(procinspect_http_options *options,
+                                                   size_t struct_size);
 
 /*
- * Makes a handler over a context; it keeps what it needs of the context. Options may be NULL, their texts are
- * copied. May be used by any number of threads at the same time. Free with procinspect_http_free.
- * Errors: INVALID_ARGUMENT, NO_MEMORY.
+ * Makes a handler over a context; it keeps what it needs of the context. Options may be NULL, their
+ * texts are copied. May be used by any number of threads at the same time. Free with
+ * procinspect_http_free. Errors: INVALID_ARGUMENT, NO_MEMORY.
  */
 PROCINSPECT_API int32_t procinspect_http_new(const procinspect_context *context,
                                              const procinspect_http_options *options,
                                              procinspect_http **http, procinspect_error *error);
 PROCINSPECT_API void procinspect_http_free(procinspect_http *http);
 
-/* A request as it came over the wire; nothing in it needs to be valid. All of it is borrowed for the call,
- * except the cancellation, of which the response keeps a reference. */
+/* A request as it came over the wire; nothing in it needs to be valid. All of it is borrowed for
+ * the call, except the cancellation, of which the response keeps a reference. */
 typedef struct procinspect_http_request {
     uint32_t struct_size; /* set by _init */
     uint32_t reserved;
@@ -75,40 +80,47 @@ typedef struct procinspect_http_request {
     size_t path_length_bytes;
     const char *query; /* behind the '?', as sent; NULL: none */
     size_t query_length_bytes;
-    /* Scheme, host and mount point under which the client reaches the routes, "https://site.example", put before the
-     * path in every href; no slash at its end. NULL: hrefs are paths. */
+    /* Scheme, host and mount point under which the client reaches the routes,
+     * "https://site.example", put before the path in every href; no slash at its end. NULL: hrefs
+     * are paths. */
     const char *base_url;
     /* The Cookie header; NULL: none. Only its ARRAffinity matters. */
     const char *cookie;
-    /* Nullable. Request it when the client has gone: the call ends early, and so does the response's stream. */
+    /* Nullable. Request it when the client has gone: the call ends early, and so does the
+     * response's stream. */
     procinspect_cancellation *cancellation;
 } procinspect_http_request;
 
-PROCINSPECT_API void procinspect_http_request_init(procinspect_http_request *request, size_t struct_size);
+PROCINSPECT_API void procinspect_http_request_init(procinspect_http_request *request,
+                                                   size_t struct_size);
 
 typedef struct procinspect_http_header {
     const char *name;
     const char *value; /* never has a control character in it */
 } procinspect_http_header;
 
-/* What to send. Reached by pointer only; everything in it lives until procinspect_http_response_free. */
+/* What to send. Reached by pointer only; everything in it lives until
+ * procinspect_http_response_free. */
 typedef struct procinspect_http_response {
     uint32_t status;
     uint32_t reserved;
     /* Content-Type and the rest; not Content-Length, which follows from body_size_bytes. */
     const procinspect_http_header *const *headers;
     size_t header_count;
-    /* Length of the body: send it as Content-Length. -1: not known, use chunks or close the connection. */
+    /* Length of the body: send it as Content-Length. -1: not known, use chunks or close the
+     * connection. */
     int64_t body_size_bytes;
-    /* The body, or NULL: none is sent (HEAD, 204), whatever body_size_bytes says. Owned by the response. If it
-     * fails midway cut the connection, so that the client doesn't take what came for the whole. */
+    /* The body, or NULL: none is sent (HEAD, 204), whatever body_size_bytes says. Owned by the
+     * response. If it fails midway cut the connection, so that the client doesn't take what came
+     * for the whole. */
     procinspect_stream *body;
 } procinspect_http_response;
 
 /*
- * Answers a request. Whatever the client did wrong, and whatever the system refuses, is a response with
- * its status and text. *response is the caller's: send it, then free it with procinspect_http_response_free.
- * Errors: INVALID_ARGUMENT (the host's mistake: no method, no path), NO_MEMORY (not even for an answer: send a 503).
+ * Answers a request. Whatever the client did wrong, and whatever the system refuses, is a response
+ * with its status and text. *response is the caller's: send it, then free it with
+ * procinspect_http_response_free. Errors: INVALID_ARGUMENT (the host's mistake: no method, no
+ * path), NO_MEMORY (not even for an answer: send a 503).
  */
 PROCINSPECT_API int32_t procinspect_http_handle(const procinspect_http *http,
                                                 const procinspect_http_request *request,

@@ -10,18 +10,19 @@ extern "C" {
 #endif
 
 /*
- * JSON of what the library hands out, with the member names and value formats of Kudu's process API,
- * whose clients read it unchanged: instants as 2026-01-02T03:04:05.1234567Z, spans as [-][d.]hh:mm:ss[.fffffff],
- * sizes in bytes. Every member is always present. One that could not be read says so and never looks like
- * a real value: -1 for a number, -00:00:01 for a span, 0001-01-01T00:00:00 for an instant, "N/A" for file_name, null
- * for other text and for booleans, an empty list or object for those; the member `unavailable` maps its name
- * to the reason. In list items `unavailable` is there only where it isn't empty. Counts and
- * module_memory_size saturate at 2147483647, which is what those clients can hold.
+ * JSON of what the library hands out, with the member names and value formats of Kudu's process
+ * API, whose clients read it unchanged: instants as 2026-01-02T03:04:05.1234567Z, spans as
+ * [-][d.]hh:mm:ss[.fffffff], sizes in bytes. Every member is always present. One that could not be
+ * read says so and never looks like a real value: -1 for a number, -00:00:01 for a span,
+ * 0001-01-01T00:00:00 for an instant, "N/A" for file_name, null for other text and for booleans, an
+ * empty list or object for those; the member `unavailable` maps its name to the reason. In list
+ * items `unavailable` is there only where it isn't empty. Counts and module_memory_size saturate at
+ * 2147483647, which is what those clients can hold.
  *
  * What was not asked for when the struct was read counts as not read.
  */
 typedef struct procinspect_json {
-    const char *text; /* UTF-8, NUL-terminated */
+    const char *text;    /* UTF-8, NUL-terminated */
     size_t length_bytes; /* without the NUL */
 } procinspect_json;
 
@@ -36,22 +37,23 @@ enum {
 typedef struct procinspect_json_options {
     uint32_t struct_size; /* set by _init */
     uint32_t flags;       /* PROCINSPECT_JSON_… */
-    /* Put before every href: the URL of the process collection, "http://host/api/processes", without a slash at its
-     * end. NULL: "/api/processes". */
+    /* Put before every href: the URL of the process collection, "http://host/api/processes",
+     * without a slash at its end. NULL: "/api/processes". */
     const char *collection_url;
     /* machineName; NULL: the node name of uname(2). */
     const char *machine_name;
 } procinspect_json_options;
 
-PROCINSPECT_API void procinspect_json_options_init(procinspect_json_options *options, size_t struct_size);
+PROCINSPECT_API void procinspect_json_options_init(procinspect_json_options *options,
+                                                   size_t struct_size);
 
 /*
- * Each gives a text that is the caller's, to be freed with procinspect_json_free; options may be NULL.
- * Errors of all of them: INVALID_ARGUMENT, NO_MEMORY, TOO_LARGE (above 256 MiB).
+ * Each gives a text that is the caller's, to be freed with procinspect_json_free; options may be
+ * NULL. Errors of all of them: INVALID_ARGUMENT, NO_MEMORY, TOO_LARGE (above 256 MiB).
  */
 
-/* Array of list items, sorted by lower-cased name, then pid: id, name, href, machineName, user_name.
- * From PROCINSPECT_PROCESS_NAME | PROCINSPECT_PROCESS_USER_NAME. */
+/* Array of list items, sorted by lower-cased name, then pid: id, name, href, machineName,
+ * user_name. From PROCINSPECT_PROCESS_NAME | PROCINSPECT_PROCESS_USER_NAME. */
 PROCINSPECT_API int32_t procinspect_json_process_list(const procinspect_process_list *list,
                                                       const procinspect_json_options *options,
                                                       const procinspect_json **json,
@@ -71,8 +73,8 @@ PROCINSPECT_API int32_t procinspect_json_thread(const procinspect_thread_info *i
                                                 const procinspect_json_options *options,
                                                 const procinspect_json **json,
                                                 procinspect_error *error);
-/* Array of module items, sorted by file name, then base: base_address, file_name, href, file_version.
- * From PROCINSPECT_MODULE_PATH | PROCINSPECT_MODULE_FILE_VERSION. */
+/* Array of module items, sorted by file name, then base: base_address, file_name, href,
+ * file_version. From PROCINSPECT_MODULE_PATH | PROCINSPECT_MODULE_FILE_VERSION. */
 PROCINSPECT_API int32_t procinspect_json_module_list(const procinspect_module_list *list,
                                                      const procinspect_json_options *options,
                                                      const procinspect_json **json,
@@ -87,8 +89,9 @@ PROCINSPECT_API int32_t procinspect_json_environment(const procinspect_environme
                                                      const procinspect_json_options *options,
                                                      const procinspect_json **json,
                                                      procinspect_error *error);
-/* The report of a dump: the members of procinspect_dump_report by their own names; notes as an array of
- * objects kind ("left_out", "shortened", "unreadable", "thread_not_stopped"), tid, text. */
+/* The report of a dump: the members of procinspect_dump_report by their own names; notes as an
+ * array of objects kind ("left_out", "shortened", "unreadable", "thread_not_stopped"), tid, text.
+ */
 PROCINSPECT_API int32_t procinspect_json_dump_report(const procinspect_dump_report *report,
                                                      const procinspect_json_options *options,
                                                      const procinspect_json **json,

@@ -11,14 +11,14 @@ extern "C" {
 
 /*
  * Modules of a process: the ELF objects that it has mapped, executable, shared libraries and the
- * kernel's vDSO. One file is one module, however many mappings it has; a file that is mapped as data only and
- * isn't ELF is none.
+ * kernel's vDSO. One file is one module, however many mappings it has; a file that is mapped as
+ * data only and isn't ELF is none.
  *
- * The mappings come from /proc/PID/maps. The ELF object is read from the file behind the mapping, if the
- * path in the target's mount namespace (/proc/PID/root) still leads to the mapped device and inode,
- * else through /proc/PID/map_files, else from the target's memory. So a file that was deleted or replaced
- * answers too; what only the file holds (IS_DEBUG, PACKAGE of some) is then unknown. Nothing below /dev is opened,
- * and nothing that isn't a regular file.
+ * The mappings come from /proc/PID/maps. The ELF object is read from the file behind the mapping,
+ * if the path in the target's mount namespace (/proc/PID/root) still leads to the mapped device and
+ * inode, else through /proc/PID/map_files, else from the target's memory. So a file that was
+ * deleted or replaced answers too; what only the file holds (IS_DEBUG, PACKAGE of some) is then
+ * unknown. Nothing below /dev is opened, and nothing that isn't a regular file.
  *
  * The members that can be asked for, and the `known` bits of an answer:
  */
@@ -44,22 +44,24 @@ typedef struct procinspect_module_info {
     uint64_t size_bytes;   /* from base_address to the end of its last mapping; always known */
     int32_t pid;
     uint32_t flags; /* PROCINSPECT_MODULE_FLAG_… */
-    /* PATH: in the target's mount namespace, without the kernel's " (deleted)", with newlines as they
-     * are, not escaped as in maps; and the part behind the last slash. */
+    /* PATH: in the target's mount namespace, without the kernel's " (deleted)", with newlines as
+     * they are, not escaped as in maps; and the part behind the last slash. */
     const char *path;
     const char *file_name;
     const void *path_bytes; /* not repaired */
     size_t path_bytes_length;
-    /* BUILD_ID: the GNU build id's bytes (.note.gnu.build-id); NULL and 0 where the object has none. */
+    /* BUILD_ID: the GNU build id's bytes (.note.gnu.build-id); NULL and 0 where the object has
+     * none. */
     const void *build_id;
     size_t build_id_length;
     /* SONAME: DT_SONAME, NULL where the object has none. */
     const char *soname;
-    /* FILE_VERSION: the digits behind ".so." in the file name, else in the SONAME ("1.2.13"); NULL where there
-     * are none; and its first four numbers. */
+    /* FILE_VERSION: the digits behind ".so." in the file name, else in the SONAME ("1.2.13"); NULL
+     * where there are none; and its first four numbers. */
     const char *file_version;
     uint32_t file_version_parts[4];
-    /* PACKAGE: name and version from the ELF package note (.note.package); NULL where there is none. */
+    /* PACKAGE: name and version from the ELF package note (.note.package); NULL where there is
+     * none. */
     const char *package_name;
     const char *package_version;
     /* IS_DEBUG: 1 where the file itself has a .debug_info section, else 0. */
@@ -85,13 +87,14 @@ typedef struct procinspect_module_query {
     uint64_t members;      /* PROCINSPECT_MODULE_… bits; 0: PROCINSPECT_MODULE_EVERYTHING */
 } procinspect_module_query;
 
-PROCINSPECT_API void procinspect_module_query_init(procinspect_module_query *query, size_t struct_size);
+PROCINSPECT_API void procinspect_module_query_init(procinspect_module_query *query,
+                                                   size_t struct_size);
 
 /*
- * procinspect_module_list_read gives a list that is the caller's, to be freed with this. A kernel thread and a
- * zombie have no modules: an empty list. Errors: INVALID_ARGUMENT, NOT_FOUND, GONE, REPLACED, PERMISSION (the
- * kernel doesn't let this user read that process's maps), IO, TOO_LARGE (maps of more than 64 MiB), NO_MEMORY,
- * NO_RESOURCES.
+ * procinspect_module_list_read gives a list that is the caller's, to be freed with this. A kernel
+ * thread and a zombie have no modules: an empty list. Errors: INVALID_ARGUMENT, NOT_FOUND, GONE,
+ * REPLACED, PERMISSION (the kernel doesn't let this user read that process's maps), IO, TOO_LARGE
+ * (maps of more than 64 MiB), NO_MEMORY, NO_RESOURCES.
  */
 PROCINSPECT_API void procinspect_module_list_free(const procinspect_module_list *list);
 

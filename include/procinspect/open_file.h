@@ -35,9 +35,9 @@ typedef struct procinspect_open_file_list {
 } procinspect_open_file_list;
 
 /*
- * procinspect_open_file_list_read (process.h) gives a list that is the caller's, to be freed with this. Errors:
- * GONE, REPLACED, PERMISSION (needs ptrace read access to the process), IO, TOO_LARGE (more than
- * 1,048,576 descriptors), NO_MEMORY, NO_RESOURCES.
+ * procinspect_open_file_list_read (process.h) gives a list that is the caller's, to be freed with
+ * this. Errors: GONE, REPLACED, PERMISSION (needs ptrace read access to the process), IO, TOO_LARGE
+ * (more than 1,048,576 descriptors), NO_MEMORY, NO_RESOURCES.
  */
 PROCINSPECT_API void procinspect_open_file_list_free(const procinspect_open_file_list *list);
 

@@ -23,10 +23,10 @@ extern "C" {
  *         procinspect_process_list_free(list);
  *     }
  *
- * What can be asked of a process. A query names the members it wants as a set of these bits, and only
- * what they need is read; `known` of the answer has the bits of what could be read. A member whose bit
- * is not in `known` holds 0 or NULL, and means nothing. Linux sources stand at each member of
- * procinspect_process_info below.
+ * What can be asked of a process. A query names the members it wants as a set of these bits, and
+ * only what they need is read; `known` of the answer has the bits of what could be read. A member
+ * whose bit is not in `known` holds 0 or NULL, and means nothing. Linux sources stand at each
+ * member of procinspect_process_info below.
  */
 #define PROCINSPECT_PROCESS_NAME (UINT64_C(1) << 0)
 #define PROCINSPECT_PROCESS_PARENT (UINT64_C(1) << 1)
@@ -65,8 +65,8 @@ extern "C" {
 #define PROCINSPECT_PROCESS_EVERYTHING UINT64_C(0x7ffffff)
 
 /*
- * One process as it was when it was read; not an atomic picture, since a running process changes between
- * two files of /proc. Owned by the list or by the call that it came from.
+ * One process as it was when it was read; not an atomic picture, since a running process changes
+ * between two files of /proc. Owned by the list or by the call that it came from.
  */
 typedef struct procinspect_process_info {
     uint64_t known; /* PROCINSPECT_PROCESS_… bits of the members that could be read */
@@ -77,7 +77,8 @@ typedef struct procinspect_process_info {
     /* GROUP and SESSION: stat, fields 5 and 6. */
     int32_t process_group_id;
     int32_t session_id;
-    /* STATE: the kernel's letter for the main thread, 'R', 'S', 'D', 'T', 't', 'Z' …; stat, field 3. */
+    /* STATE: the kernel's letter for the main thread, 'R', 'S', 'D', 'T', 't', 'Z' …; stat,
+     * field 3. */
     uint32_t os_state;
     /* NICE: −20 to 19. stat, field 19. */
     int32_t nice;
@@ -90,33 +91,37 @@ typedef struct procinspect_process_info {
     /* OPEN_FILE_COUNT: descriptors in use, saturating. Entries of /proc/PID/fd. */
     uint32_t open_file_count;
 
-    /* START_TIME: nanoseconds since 1970-01-01 UTC, in steps of a clock tick (10 ms); stat, field 22,
-     * which counts from boot, and the boot time as it was when the context was made. */
+    /* START_TIME: nanoseconds since 1970-01-01 UTC, in steps of a clock tick (10 ms); stat, field
+     * 22, which counts from boot, and the boot time as it was when the context was made. */
     int64_t start_time_unix_ns;
-    /* START_TIME: the same since boot. With the pid it names a process for ever (until the next boot). */
+    /* START_TIME: the same since boot. With the pid it names a process for ever (until the next
+     * boot). */
     uint64_t start_time_since_boot_ns;
-    /* CPU_TIME: in user mode and in the kernel, all threads, in steps of a clock tick. stat, fields 14, 15. */
+    /* CPU_TIME: in user mode and in the kernel, all threads, in steps of a clock tick. stat, fields
+     * 14, 15. */
     uint64_t user_cpu_time_ns;
     uint64_t kernel_cpu_time_ns;
 
-    /* NAME: comm (stat, field 2), completed from the last component of argv[0] where the kernel cut it
-     * at 15 bytes and that component starts with it. */
+    /* NAME: comm (stat, field 2), completed from the last component of argv[0] where the kernel cut
+     * it at 15 bytes and that component starts with it. */
     const char *name;
-    /* USER_NAME: the name of user_id from the user database, its decimal number where it has none. */
+    /* USER_NAME: the name of user_id from the user database, its decimal number where it has none.
+     */
     const char *user_name;
-    /* EXECUTABLE: full path of the executable as the target sees it, without the kernel's " (deleted)".
-     * /proc/PID/exe. Unknown for a kernel thread. */
+    /* EXECUTABLE: full path of the executable as the target sees it, without the kernel's "
+     * (deleted)". /proc/PID/exe. Unknown for a kernel thread. */
     const char *executable_path;
     const void *executable_path_bytes; /* the same as the kernel has it, not repaired */
     size_t executable_path_bytes_length;
-    /* COMMAND_LINE: the arguments joined by single spaces; an empty text for a process that has none, such as a
-     * kernel thread or a zombie. /proc/PID/cmdline, of which at most 1 MiB is taken. */
+    /* COMMAND_LINE: the arguments joined by single spaces; an empty text for a process that has
+     * none, such as a kernel thread or a zombie. /proc/PID/cmdline, of which at most 1 MiB is
+     * taken. */
     const char *command_line;
     const void *command_line_bytes; /* as in cmdline: each argument ends with a NUL */
     size_t command_line_bytes_length;
 
-    /* VmSize, VmPeak, VmRSS, VmHWM, VmData, VmSwap of /proc/PID/status. Unknown where the process has
-     * no memory of its own (kernel threads, zombies). */
+    /* VmSize, VmPeak, VmRSS, VmHWM, VmData, VmSwap of /proc/PID/status. Unknown where the process
+     * has no memory of its own (kernel threads, zombies). */
     uint64_t virtual_memory_bytes;
     uint64_t peak_virtual_memory_bytes;
     uint64_t resident_memory_bytes;
@@ -124,18 +129,20 @@ typedef struct procinspect_process_info {
     uint64_t data_memory_bytes;
     uint64_t swapped_memory_bytes;
 
-    /* CHILDREN: pids of the direct children, ascending; one walk over the stat files of all processes. */
+    /* CHILDREN: pids of the direct children, ascending; one walk over the stat files of all
+     * processes. */
     const int32_t *child_pids;
     size_t child_count;
 
-    /* THREADS, MODULES, OPEN_FILES, ENVIRONMENT: as from the calls of those names, owned by this info. */
+    /* THREADS, MODULES, OPEN_FILES, ENVIRONMENT: as from the calls of those names, owned by this
+     * info. */
     const procinspect_thread_list *threads;
     const procinspect_module_list *modules;
     const procinspect_open_file_list *open_files;
     const procinspect_environment *environment;
 
-    /* SITE_ROLE, from WEBJOBS_NAME, WEBJOBS_TYPE and APP_POOL_ID of the environment: 1 or 0, and the two
-     * texts or NULL. */
+    /* SITE_ROLE, from WEBJOBS_NAME, WEBJOBS_TYPE and APP_POOL_ID of the environment: 1 or 0, and
+     * the two texts or NULL. */
     uint32_t is_management_site; /* APP_POOL_ID starts with "~1" */
     uint32_t is_web_job;         /* WEBJOBS_NAME is there */
     const char *web_job_name;
@@ -152,8 +159,8 @@ typedef struct procinspect_process_list {
     size_t count;
 } procinspect_process_list;
 
-/* Query flag: the processes of all users, not only of the host's effective one. Needs a context with
- * PROCINSPECT_USER_SCOPE_ALL. */
+/* Query flag: the processes of all users, not only of the host's effective one. Needs a context
+ * with PROCINSPECT_USER_SCOPE_ALL. */
 enum { PROCINSPECT_PROCESS_QUERY_ALL_USERS = 0x1 };
 
 /* What a listing is asked for. */
@@ -163,12 +170,13 @@ typedef struct procinspect_process_query {
     uint64_t members;     /* PROCINSPECT_PROCESS_… bits; 0: PROCINSPECT_PROCESS_BASIC */
 } procinspect_process_query;
 
-PROCINSPECT_API void procinspect_process_query_init(procinspect_process_query *query, size_t struct_size);
+PROCINSPECT_API void procinspect_process_query_init(procinspect_process_query *query,
+                                                    size_t struct_size);
 
 /*
- * Lists the processes. query may be NULL. A process that ends while it is read is left out; one that
- * refuses a member stays, with that member in its `unavailable`. CHILDREN, THREADS, MODULES, OPEN_FILES and
- * ENVIRONMENT are not for lists: INVALID_ARGUMENT.
+ * Lists the processes. query may be NULL. A process that ends while it is read is left out; one
+ * that refuses a member stays, with that member in its `unavailable`. CHILDREN, THREADS, MODULES,
+ * OPEN_FILES and ENVIRONMENT are not for lists: INVALID_ARGUMENT.
  *
  * On success *list is the caller's, to be freed with procinspect_process_list_free, and everything
  * reached through it lives until then.
@@ -183,9 +191,10 @@ PROCINSPECT_API int32_t procinspect_process_list_read(const procinspect_context 
 PROCINSPECT_API void procinspect_process_list_free(const procinspect_process_list *list);
 
 /*
- * A handle to one process. It holds the process itself (its directory in /proc and a pidfd), not its number:
- * whatever is asked through it is answered by that process, or with GONE, or with REPLACED where another
- * process has its number by now. It belongs to one thread at a time and holds two descriptors (close-on-exec).
+ * A handle to one process. It holds the process itself (its directory in /proc and a pidfd), not
+ * its number: whatever is asked through it is answered by that process, or with GONE, or with
+ * REPLACED where another process has its number by now. It belongs to one thread at a time and
+ * holds two descriptors (close-on-exec).
  */
 typedef struct procinspect_process procinspect_process;
 
@@ -203,17 +212,18 @@ PROCINSPECT_API void procinspect_process_free(procinspect_process *process);
 /* The pid of the handle's process; the real one for a handle opened with 0. */
 PROCINSPECT_API int32_t procinspect_process_pid(const procinspect_process *process);
 
-/* 0 while the process runs or is a zombie; GONE or REPLACED when it has ended and was waited for. */
+/* 0 while the process runs or is a zombie; GONE or REPLACED when it has ended and was waited for.
+ */
 PROCINSPECT_API int32_t procinspect_process_check(const procinspect_process *process,
                                                   procinspect_error *error);
 
 /*
- * Reads what `members` names of one process; 0 means PROCINSPECT_PROCESS_EVERYTHING. It succeeds as long as
- * the process is there: what can't be read is missing from `known` and explained in `unavailable`. ENVIRONMENT
- * is explained so, too, where the context doesn't allow it.
+ * Reads what `members` names of one process; 0 means PROCINSPECT_PROCESS_EVERYTHING. It succeeds as
+ * long as the process is there: what can't be read is missing from `known` and explained in
+ * `unavailable`. ENVIRONMENT is explained so, too, where the context doesn't allow it.
  *
- * On success *info is the caller's, to be freed with procinspect_process_info_free, and everything reached
- * through it lives until then.
+ * On success *info is the caller's, to be freed with procinspect_process_info_free, and everything
+ * reached through it lives until then.
  *
  * Errors: INVALID_ARGUMENT (unknown bits), GONE, REPLACED, NO_MEMORY, NO_RESOURCES.
  */

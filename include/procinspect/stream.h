@@ -11,8 +11,8 @@ extern "C" {
 
 /*
  * A stream is bytes to be read once and in order: pulled (a host asks for the next ones), pushed (a
- * callback is given them), or written into a descriptor. The three can be mixed; each goes on where the
- * last one ended. Nothing is read ahead, and the memory it takes does not depend on its length.
+ * callback is given them), or written into a descriptor. The three can be mixed; each goes on where
+ * the last one ended. Nothing is read ahead, and the memory it takes does not depend on its length.
  */
 typedef struct procinspect_stream procinspect_stream;
 
@@ -22,8 +22,8 @@ enum {
 };
 
 typedef struct procinspect_dump_stream_options {
-    uint32_t struct_size; /* set by _init */
-    uint32_t format;      /* PROCINSPECT_DUMP_FORMAT_… */
+    uint32_t struct_size;                   /* set by _init */
+    uint32_t format;                        /* PROCINSPECT_DUMP_FORMAT_… */
     procinspect_cancellation *cancellation; /* nullable: ends the stream from another thread */
 } procinspect_dump_stream_options;
 
@@ -62,7 +62,8 @@ PROCINSPECT_API int32_t procinspect_stream_read(procinspect_stream *stream, void
                                                 size_t capacity, size_t *length,
                                                 procinspect_error *error);
 
-/* Takes the next bytes of a stream; they are valid during the call. 0 goes on, anything else stops the push. */
+/* Takes the next bytes of a stream; they are valid during the call. 0 goes on, anything else stops
+ * the push. */
 typedef int32_t (*procinspect_stream_sink)(void *user, const void *bytes, size_t length);
 
 /* Push: the rest of the stream, in parts of at most 256 KiB. CANCELLED when the sink stopped it. */
@@ -71,9 +72,9 @@ PROCINSPECT_API int32_t procinspect_stream_push(procinspect_stream *stream,
                                                 procinspect_error *error);
 
 /*
- * The rest of the stream into a file, pipe or socket, blocking or not; the descriptor stays the caller's. It
- * never raises SIGPIPE: a closed reader is an IO error with EPIPE, a full disk one with ENOSPC. A cancellation
- * ends it also while it waits for a slow reader.
+ * The rest of the stream into a file, pipe or socket, blocking or not; the descriptor stays the
+ * caller's. It never raises SIGPIPE: a closed reader is an IO error with EPIPE, a full disk one
+ * with ENOSPC. A cancellation ends it also while it waits for a slow reader.
  */
 PROCINSPECT_API int32_t procinspect_stream_write_to_descriptor(procinspect_stream *stream,
                                                                int32_t descriptor,

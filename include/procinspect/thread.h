@@ -35,17 +35,20 @@ typedef struct procinspect_thread_info {
     int32_t tid;    /* always known */
     /* STATE: the kernel's letter; stat, field 3. */
     uint32_t os_state;
-    /* PRIORITY: the kernel's current priority (20 + nice for an ordinary thread, negative for real time), nice
-     * (−20 to 19), real-time priority (0 for none) and scheduling policy (SCHED_…). stat, fields 18, 19, 40, 41. */
+    /* PRIORITY: the kernel's current priority (20 + nice for an ordinary thread, negative for real
+     * time), nice (−20 to 19), real-time priority (0 for none) and scheduling policy (SCHED_…).
+     * stat, fields 18, 19, 40, 41. */
     int32_t priority;
     int32_t nice;
     uint32_t realtime_priority;
     uint32_t scheduling_policy;
-    /* WAIT_REASON: PROCINSPECT_WAIT_…; from the state and, for a sleeping thread, the system call it is in
+    /* WAIT_REASON: PROCINSPECT_WAIT_…; from the state and, for a sleeping thread, the system call
+     * it is in
      * (/proc/PID/task/TID/syscall, which needs ptrace access: without it the reason of a sleeper is
      * PROCINSPECT_WAIT_UNKNOWN, never an error). */
     uint32_t wait_reason;
-    /* START_TIME: nanoseconds since 1970-01-01 UTC, as in procinspect_process_info; stat, field 22. */
+    /* START_TIME: nanoseconds since 1970-01-01 UTC, as in procinspect_process_info; stat, field 22.
+     */
     int64_t start_time_unix_ns;
     /* CPU_TIME: stat, fields 14 and 15. */
     uint64_t user_cpu_time_ns;
@@ -67,16 +70,17 @@ typedef struct procinspect_thread_list {
 /* What procinspect_thread_list_read (process.h) is asked for; its query may be NULL. */
 typedef struct procinspect_thread_query {
     uint32_t struct_size; /* set by _init */
-    int32_t tid;          /* this thread only; 0: all. NOT_FOUND where the process has no such thread */
-    uint64_t members;     /* PROCINSPECT_THREAD_… bits; 0: PROCINSPECT_THREAD_BASIC */
+    int32_t tid;      /* this thread only; 0: all. NOT_FOUND where the process has no such thread */
+    uint64_t members; /* PROCINSPECT_THREAD_… bits; 0: PROCINSPECT_THREAD_BASIC */
 } procinspect_thread_query;
 
-PROCINSPECT_API void procinspect_thread_query_init(procinspect_thread_query *query, size_t struct_size);
+PROCINSPECT_API void procinspect_thread_query_init(procinspect_thread_query *query,
+                                                   size_t struct_size);
 
 /*
- * procinspect_thread_list_read gives a list that is the caller's, to be freed with this. A thread that ends
- * while it is read is left out. Errors: INVALID_ARGUMENT, NOT_FOUND, GONE, REPLACED, PERMISSION, IO,
- * TOO_LARGE (more than 1,000,000 threads), NO_MEMORY, NO_RESOURCES.
+ * procinspect_thread_list_read gives a list that is the caller's, to be freed with this. A thread
+ * that ends while it is read is left out. Errors: INVALID_ARGUMENT, NOT_FOUND, GONE, REPLACED,
+ * PERMISSION, IO, TOO_LARGE (more than 1,000,000 threads), NO_MEMORY, NO_RESOURCES.
  */
 PROCINSPECT_API void procinspect_thread_list_free(const procinspect_thread_list *list);
 

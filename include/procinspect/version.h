@@ -8,7 +8,8 @@
 extern "C" {
 #endif
 
-/* The version of these headers. The ABI grows only: within one soname, what worked goes on working. */
+/* The version of these headers. The ABI grows only: within one soname, what worked goes on working.
+ */
 #define PROCINSPECT_VERSION_MAJOR 0
 #define PROCINSPECT_VERSION_MINOR 1
 #define PROCINSPECT_VERSION_PATCH 0

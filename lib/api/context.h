@@ -11,7 +11,7 @@
 /* Immutable but for its two counters. Handles and dumps hold references. */
 struct procinspect_context {
     atomic_int references;
-    atomic_uint dump_count; /* dumps that are being taken or not yet freed */
+    atomic_uint dump_count;              /* dumps that are being taken or not yet freed */
     procinspect_context_options options; /* zeros replaced by the defaults; texts are our copies */
     pi_system *system;
     char **redacted_names; /* copies, options.redacted_name_count of them */
@@ -26,8 +26,8 @@ struct procinspect_process {
 struct procinspect_context *pi_context_retain(const procinspect_context *context);
 void pi_context_release(struct procinspect_context *context);
 
-/* 0, or POLICY with a message that names the setting: may `action` (PROCINSPECT_ACTION_…) be done to this process?
- * Asks user scope, allow bits and the authorize callback, in that order. */
+/* 0, or POLICY with a message that names the setting: may `action` (PROCINSPECT_ACTION_…) be done
+ * to this process? Asks user scope, allow bits and the authorize callback, in that order. */
 int32_t pi_policy_check(const procinspect_context *context, uint32_t action,
                         const pi_process *process, procinspect_error *error);
 

@@ -21,13 +21,11 @@ struct pi_arena {
     int limit_reached;
 };
 
-static size_t aligned(size_t size)
-{
+static size_t aligned(size_t size) {
     return (size + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
 }
 
-pi_arena *pi_arena_new(size_t root_size, size_t limit_bytes)
-{
+pi_arena *pi_arena_new(size_t root_size, size_t limit_bytes) {
     size_t head = aligned(sizeof(pi_arena));
     size_t size = head + aligned(root_size) + 1024;
     pi_arena *arena = calloc(1, size);
@@ -39,13 +37,11 @@ pi_arena *pi_arena_new(size_t root_size, size_t limit_bytes)
     return arena;
 }
 
-void *pi_arena_root(pi_arena *arena)
-{
+void *pi_arena_root(pi_arena *arena) {
     return (unsigned char *)arena + aligned(sizeof(pi_arena));
 }
 
-void pi_arena_free_root(const void *root)
-{
+void pi_arena_free_root(const void *root) {
     if (root == NULL)
         return;
     /* The caller's view of the root is const, the library's is not. */
@@ -58,8 +54,7 @@ void pi_arena_free_root(const void *root)
     free(arena);
 }
 
-void *pi_arena_alloc(pi_arena *arena, size_t size)
-{
+void *pi_arena_alloc(pi_arena *arena, size_t size) {
     if (size > arena->limit || arena->used > arena->limit - size) {
         arena->limit_reached = 1;
         return NULL;
@@ -87,8 +82,7 @@ void *pi_arena_alloc(pi_arena *arena, size_t size)
     return result;
 }
 
-void *pi_arena_alloc_array(pi_arena *arena, size_t count, size_t size)
-{
+void *pi_arena_alloc_array(pi_arena *arena, size_t count, size_t size) {
     size_t total;
     if (__builtin_mul_overflow(count, size, &total)) {
         arena->limit_reached = 1;
@@ -97,15 +91,13 @@ void *pi_arena_alloc_array(pi_arena *arena, size_t count, size_t size)
     return pi_arena_alloc(arena, total);
 }
 
-char *pi_arena_copy(pi_arena *arena, const void *bytes, size_t length)
-{
+char *pi_arena_copy(pi_arena *arena, const void *bytes, size_t length) {
     char *copy = length == SIZE_MAX ? NULL : pi_arena_alloc(arena, length + 1);
     if (copy != NULL && length != 0)
         memcpy(copy, bytes, length);
     return copy;
 }
 
-int pi_arena_limit_reached(const pi_arena *arena)
-{
+int pi_arena_limit_reached(const pi_arena *arena) {
     return arena->limit_reached;
 }

@@ -5,9 +5,9 @@
 #include <stddef.h>
 
 /*
- * Memory that is freed all at once: one arena holds a handed-out struct and everything it leads to, so
- * that its _free function is one call and no field costs an allocation. The arena's limit bounds what a hostile target
- * can make us allocate.
+ * Memory that is freed all at once: one arena holds a handed-out struct and everything it leads to,
+ * so that its _free function is one call and no field costs an allocation. The arena's limit bounds
+ * what a hostile target can make us allocate.
  */
 typedef struct pi_arena pi_arena;
 

@@ -12,8 +12,7 @@ struct procinspect_cancellation {
 };
 
 int32_t procinspect_cancellation_new(procinspect_cancellation **cancellation,
-                                     procinspect_error *error)
-{
+                                     procinspect_error *error) {
     if (cancellation == NULL)
         return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
                             "procinspect_cancellation_new: cancellation is NULL.");
@@ -26,32 +25,27 @@ int32_t procinspect_cancellation_new(procinspect_cancellation **cancellation,
     return PROCINSPECT_OK;
 }
 
-void procinspect_cancellation_request(procinspect_cancellation *cancellation)
-{
+void procinspect_cancellation_request(procinspect_cancellation *cancellation) {
     if (cancellation != NULL)
         atomic_store(&cancellation->requested, true);
 }
 
-void procinspect_cancellation_free(procinspect_cancellation *cancellation)
-{
+void procinspect_cancellation_free(procinspect_cancellation *cancellation) {
     if (cancellation != NULL && atomic_fetch_sub(&cancellation->references, 1) == 1)
         free(cancellation);
 }
 
-procinspect_cancellation *pi_cancellation_retain(procinspect_cancellation *cancellation)
-{
+procinspect_cancellation *pi_cancellation_retain(procinspect_cancellation *cancellation) {
     if (cancellation != NULL)
         atomic_fetch_add(&cancellation->references, 1);
     return cancellation;
 }
 
-bool pi_cancellation_is_requested(const procinspect_cancellation *cancellation)
-{
+bool pi_cancellation_is_requested(const procinspect_cancellation *cancellation) {
     return cancellation != NULL && atomic_load(&cancellation->requested);
 }
 
-int32_t pi_error_cancelled(procinspect_error *error)
-{
+int32_t pi_error_cancelled(procinspect_error *error) {
     return pi_error_set(error, PROCINSPECT_ERROR_CANCELLED, 0,
                         "Stopped because its procinspect_cancellation was requested.");
 }

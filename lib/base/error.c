@@ -8,8 +8,8 @@
 
 #include "base/text.h"
 
-int32_t pi_error_set(procinspect_error *error, int32_t code, int os_errno, const char *format, ...)
-{
+int32_t pi_error_set(procinspect_error *error, int32_t code, int os_errno, const char *format,
+                     ...) {
     if (error == NULL)
         return code;
     memset(error, 0, sizeof *error);
@@ -26,8 +26,7 @@ int32_t pi_error_set(procinspect_error *error, int32_t code, int os_errno, const
     return code;
 }
 
-int32_t pi_error_code_of_errno(int os_errno)
-{
+int32_t pi_error_code_of_errno(int os_errno) {
     switch (os_errno) {
     case ENOMEM:
         return PROCINSPECT_ERROR_NO_MEMORY;
@@ -48,14 +47,12 @@ int32_t pi_error_code_of_errno(int os_errno)
     }
 }
 
-int32_t pi_error_no_memory(procinspect_error *error)
-{
+int32_t pi_error_no_memory(procinspect_error *error) {
     return pi_error_set(error, PROCINSPECT_ERROR_NO_MEMORY, ENOMEM,
                         "Out of memory; free some, or raise the limit of the host process.");
 }
 
-const char *procinspect_error_name(int32_t code)
-{
+const char *procinspect_error_name(int32_t code) {
     static const char *const names[] = {
         "PROCINSPECT_OK",
         "PROCINSPECT_ERROR_INVALID_ARGUMENT",

@@ -9,8 +9,9 @@
 __attribute__((format(printf, 4, 5))) int32_t pi_error_set(procinspect_error *error, int32_t code,
                                                            int os_errno, const char *format, ...);
 
-/* The code that a failed system call means: ENOMEM is NO_MEMORY; EMFILE, ENFILE, EAGAIN and ENOSPC are
- * NO_RESOURCES; EPERM and EACCES are PERMISSION; ESRCH is GONE; ENOENT is NOT_FOUND; the rest is IO. */
+/* The code that a failed system call means: ENOMEM is NO_MEMORY; EMFILE, ENFILE, EAGAIN and ENOSPC
+ * are NO_RESOURCES; EPERM and EACCES are PERMISSION; ESRCH is GONE; ENOENT is NOT_FOUND; the rest
+ * is IO. */
 int32_t pi_error_code_of_errno(int os_errno);
 
 int32_t pi_error_no_memory(procinspect_error *error);

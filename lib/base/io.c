@@ -6,14 +6,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-void pi_buffer_free(pi_buffer *buffer)
-{
+void pi_buffer_free(pi_buffer *buffer) {
     free(buffer->data);
     *buffer = (pi_buffer){0};
 }
 
-int pi_buffer_reserve(pi_buffer *buffer, size_t capacity)
-{
+int pi_buffer_reserve(pi_buffer *buffer, size_t capacity) {
     if (capacity <= buffer->capacity)
         return 0;
     char *data = realloc(buffer->data, capacity);
@@ -24,8 +22,7 @@ int pi_buffer_reserve(pi_buffer *buffer, size_t capacity)
     return 0;
 }
 
-int pi_read_descriptor(int descriptor, pi_buffer *buffer, size_t limit)
-{
+int pi_read_descriptor(int descriptor, pi_buffer *buffer, size_t limit) {
     buffer->length = 0;
     int result = pi_buffer_reserve(buffer, 4096);
     while (result == 0) {
@@ -42,15 +39,15 @@ int pi_read_descriptor(int descriptor, pi_buffer *buffer, size_t limit)
         if (got == 0)
             return 0;
         buffer->length += (size_t)got;
-        /* /proc answers what fits a page or the buffer; a read that left room isn't always the last. */
+        /* /proc answers what fits a page or the buffer; a read that left room isn't always the
+         * last. */
         if (buffer->length == buffer->capacity)
             result = pi_buffer_reserve(buffer, buffer->capacity * 2);
     }
     return result;
 }
 
-int pi_read_file_at(int directory, const char *path, pi_buffer *buffer, size_t limit)
-{
+int pi_read_file_at(int directory, const char *path, pi_buffer *buffer, size_t limit) {
     int descriptor;
     do
         descriptor = openat(directory, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -62,8 +59,7 @@ int pi_read_file_at(int directory, const char *path, pi_buffer *buffer, size_t l
     return result;
 }
 
-void pi_close(int descriptor)
-{
+void pi_close(int descriptor) {
     int saved_errno = errno;
     if (descriptor >= 0)
         close(descriptor);

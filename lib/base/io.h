@@ -17,8 +17,9 @@ void pi_buffer_free(pi_buffer *buffer);
 int pi_buffer_reserve(pi_buffer *buffer, size_t capacity);
 
 /*
- * Replaces the buffer's bytes by those of the file at `path` relative to `directory`, up to limit bytes:
- * a longer file is cut there. Returns 0 or a negative errno. Made for /proc, whose files have no size.
+ * Replaces the buffer's bytes by those of the file at `path` relative to `directory`, up to limit
+ * bytes: a longer file is cut there. Returns 0 or a negative errno. Made for /proc, whose files
+ * have no size.
  */
 int pi_read_file_at(int directory, const char *path, pi_buffer *buffer, size_t limit);
 

@@ -6,8 +6,7 @@
 static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
 enum { REPLACEMENT_LENGTH = 3 };
 
-size_t pi_utf8_sequence(const unsigned char *bytes, size_t length)
-{
+size_t pi_utf8_sequence(const unsigned char *bytes, size_t length) {
     if (length == 0)
         return 0;
     unsigned char first = bytes[0];
@@ -35,8 +34,7 @@ size_t pi_utf8_sequence(const unsigned char *bytes, size_t length)
     return code < lowest || code > 0x10ffff || surrogate ? 0 : count;
 }
 
-size_t pi_utf8_prefix(const char *text, size_t length)
-{
+size_t pi_utf8_prefix(const char *text, size_t length) {
     size_t end = length;
     /* A character has at most three continuation bytes: look for its first byte. */
     while (end > 0 && length - end < 3 && ((unsigned char)text[end - 1] & 0xc0) == 0x80)
@@ -48,8 +46,7 @@ size_t pi_utf8_prefix(const char *text, size_t length)
     return pi_utf8_sequence(last, remaining) == remaining ? length : end - 1;
 }
 
-char *pi_utf8_repair(pi_arena *arena, const void *bytes, size_t length)
-{
+char *pi_utf8_repair(pi_arena *arena, const void *bytes, size_t length) {
     const unsigned char *source = bytes;
     size_t repaired_length = 0;
     for (size_t i = 0; i < length;) {
@@ -72,8 +69,7 @@ char *pi_utf8_repair(pi_arena *arena, const void *bytes, size_t length)
     return result;
 }
 
-void pi_utf8_repair_into(char *buffer, size_t capacity, const void *bytes, size_t length)
-{
+void pi_utf8_repair_into(char *buffer, size_t capacity, const void *bytes, size_t length) {
     const unsigned char *source = bytes;
     size_t used = 0;
     for (size_t i = 0; i < length;) {
@@ -92,8 +88,7 @@ void pi_utf8_repair_into(char *buffer, size_t capacity, const void *bytes, size_
         buffer[used] = '\0';
 }
 
-static unsigned digit_value(char digit)
-{
+static unsigned digit_value(char digit) {
     if (digit >= '0' && digit <= '9')
         return (unsigned)(digit - '0');
     if (digit >= 'a' && digit <= 'f')
@@ -103,8 +98,7 @@ static unsigned digit_value(char digit)
     return 16;
 }
 
-size_t pi_parse_u64(const char *bytes, size_t length, unsigned base, uint64_t *value)
-{
+size_t pi_parse_u64(const char *bytes, size_t length, unsigned base, uint64_t *value) {
     uint64_t number = 0;
     size_t used = 0;
     for (; used < length && digit_value(bytes[used]) < base; used++) {
@@ -117,8 +111,7 @@ size_t pi_parse_u64(const char *bytes, size_t length, unsigned base, uint64_t *v
     return used;
 }
 
-bool pi_parse_u64_whole(const char *bytes, size_t length, unsigned base, uint64_t *value)
-{
+bool pi_parse_u64_whole(const char *bytes, size_t length, unsigned base, uint64_t *value) {
     uint64_t number;
     if (length == 0 || pi_parse_u64(bytes, length, base, &number) != length)
         return false;
@@ -126,14 +119,12 @@ bool pi_parse_u64_whole(const char *bytes, size_t length, unsigned base, uint64_
     return true;
 }
 
-static char lower(char letter)
-{
+static char lower(char letter) {
     return letter >= 'A' && letter <= 'Z' ? (char)(letter - 'A' + 'a') : letter;
 }
 
 bool pi_ascii_equal_ignoring_case(const char *left, size_t left_length, const char *right,
-                                  size_t right_length)
-{
+                                  size_t right_length) {
     if (left_length != right_length)
         return false;
     for (size_t i = 0; i < left_length; i++)
@@ -143,8 +134,7 @@ bool pi_ascii_equal_ignoring_case(const char *left, size_t left_length, const ch
 }
 
 bool pi_ascii_contains_ignoring_case(const char *text, size_t text_length, const char *part,
-                                     size_t part_length)
-{
+                                     size_t part_length) {
     for (size_t i = 0; part_length <= text_length && i <= text_length - part_length; i++)
         if (pi_ascii_equal_ignoring_case(text + i, part_length, part, part_length))
             return true;

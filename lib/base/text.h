@@ -14,17 +14,17 @@ size_t pi_utf8_sequence(const unsigned char *bytes, size_t length);
 /* The longest prefix of at most `length` bytes that doesn't end inside a character. */
 size_t pi_utf8_prefix(const char *text, size_t length);
 
-/* The bytes as NUL-terminated UTF-8: what is not valid, and every NUL, becomes U+FFFD. NULL when the arena
- * is exhausted. */
+/* The bytes as NUL-terminated UTF-8: what is not valid, and every NUL, becomes U+FFFD. NULL when
+ * the arena is exhausted. */
 char *pi_utf8_repair(pi_arena *arena, const void *bytes, size_t length);
 
-/* The same into a fixed buffer, cut between characters where it is too small; always terminated. For error
- * messages. Control characters become U+FFFD too. */
+/* The same into a fixed buffer, cut between characters where it is too small; always terminated.
+ * For error messages. Control characters become U+FFFD too. */
 void pi_utf8_repair_into(char *buffer, size_t capacity, const void *bytes, size_t length);
 
 /*
- * An unsigned number at the start of bytes, in base 10 or 16 (lower or upper case, no prefix, no sign, no
- * space). Returns how many bytes it took, 0 where there is no digit or it exceeds 64 bits.
+ * An unsigned number at the start of bytes, in base 10 or 16 (lower or upper case, no prefix, no
+ * sign, no space). Returns how many bytes it took, 0 where there is no digit or it exceeds 64 bits.
  */
 size_t pi_parse_u64(const char *bytes, size_t length, unsigned base, uint64_t *value);
 

@@ -5,9 +5,9 @@
 #include "model/snapshot.h"
 
 /*
- * A file that is never written: an ordered list of pieces, each either bytes in memory or a range of the
- * target's memory, read from the snapshot's source when somebody asks for it. Its layout is final once it is made, and
- * reading is safe from several threads at a time.
+ * A file that is never written: an ordered list of pieces, each either bytes in memory or a range
+ * of the target's memory, read from the snapshot's source when somebody asks for it. Its layout is
+ * final once it is made, and reading is safe from several threads at a time.
  */
 typedef struct pi_image pi_image;
 
@@ -20,9 +20,9 @@ int32_t pi_image_read_at(const pi_image *image, uint64_t offset, void *buffer, s
 void pi_image_free(pi_image *image);
 
 /*
- * Lays the snapshot out as a minidump. The image borrows the snapshot, which must outlive it. `report` is the
- * text for the dump's own report stream, copied. Errors: TOO_LARGE (above max_bytes, unless that is 0; or a stack
- * that would stand above 4 GiB), NO_MEMORY.
+ * Lays the snapshot out as a minidump. The image borrows the snapshot, which must outlive it.
+ * `report` is the text for the dump's own report stream, copied. Errors: TOO_LARGE (above
+ * max_bytes, unless that is 0; or a stack that would stand above 4 GiB), NO_MEMORY.
  */
 int32_t pi_minidump_lay_out(const pi_snapshot *snapshot, pi_bytes report, uint64_t max_bytes,
                             pi_image **image, procinspect_error *error);

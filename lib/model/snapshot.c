@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/snapshot.h"
 
-void pi_snapshot_free(pi_snapshot *snapshot)
-{
+void pi_snapshot_free(pi_snapshot *snapshot) {
     if (snapshot == NULL)
         return;
     if (snapshot->source != NULL)

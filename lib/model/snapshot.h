@@ -12,9 +12,9 @@
 #include "model/registers.h"
 
 /*
- * What a capture took from a process, in no system's terms: the platform layer fills it, the dump layer lays
- * it out as a file. A snapshot is the root of its arena; everything it points to is in there, except the memory,
- * which is asked for through its source.
+ * What a capture took from a process, in no system's terms: the platform layer fills it, the dump
+ * layer lays it out as a file. A snapshot is the root of its arena; everything it points to is in
+ * there, except the memory, which is asked for through its source.
  */
 
 typedef struct pi_bytes {
@@ -51,8 +51,9 @@ typedef enum pi_system_text {
 } pi_system_text;
 
 /*
- * Where the memory is read from: a buffer that holds it, or a frozen copy of the process. Fills all of buffer with
- * the target's bytes from address on, or fails with IO. Called from any thread, several at a time.
+ * Where the memory is read from: a buffer that holds it, or a frozen copy of the process. Fills all
+ * of buffer with the target's bytes from address on, or fails with IO. Called from any thread,
+ * several at a time.
  */
 typedef struct pi_memory_source {
     int32_t (*read)(const struct pi_memory_source *source, uint64_t address, void *buffer,
@@ -84,7 +85,8 @@ typedef struct pi_snapshot {
 
     pi_bytes texts[PI_TEXT_COUNT];
 
-    /* pause, notes, counts; size_bytes, effective_type and total_ns are filled by the layers above. */
+    /* pause, notes, counts; size_bytes, effective_type and total_ns are filled by the layers above.
+     */
     procinspect_dump_report report;
 } pi_snapshot;
 

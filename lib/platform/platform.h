@@ -10,15 +10,16 @@
 #include "model/snapshot.h"
 
 /*
- * What an operating system gives, behind one contract: each folder beside this file fills it, and unsupported/ is
- * the template for the next one. Nothing here knows the host's policy: lib/api asks that first.
+ * What an operating system gives, behind one contract: each folder beside this file fills it, and
+ * unsupported/ is the template for the next one. Nothing here knows the host's policy: lib/api asks
+ * that first.
  *
- * All functions return 0 or a negative procinspect code with *error filled (nullable), outputs untouched on
- * failure. Results are built in the arena that is handed in; where it can't give more the code is
- * NO_MEMORY, or TOO_LARGE where its limit stopped a hostile target.
+ * All functions return 0 or a negative procinspect code with *error filled (nullable), outputs
+ * untouched on failure. Results are built in the arena that is handed in; where it can't give more
+ * the code is NO_MEMORY, or TOO_LARGE where its limit stopped a hostile target.
  *
- * Structs of the public headers are filled directly: `known` bits for what could be read, `unavailable` entries for
- * what was asked for and could not.
+ * Structs of the public headers are filled directly: `known` bits for what could be read,
+ * `unavailable` entries for what was asked for and could not.
  */
 
 /* Where processes are looked for. Immutable; shared between threads. */
@@ -28,7 +29,8 @@ typedef struct pi_system pi_system;
 int32_t pi_system_open(const char *proc_root, pi_system **system, procinspect_error *error);
 void pi_system_close(pi_system *system);
 
-/* True where this is the running system, not a recorded tree: only then can anything but looking be done. */
+/* True where this is the running system, not a recorded tree: only then can anything but looking be
+ * done. */
 bool pi_system_is_live(const pi_system *system);
 
 /* The effective user of the calling process. */
@@ -36,8 +38,9 @@ uint32_t pi_own_user_id(void);
 int32_t pi_own_pid(void);
 
 /*
- * The processes, by ascending pid, into *list (in the arena). Members are PROCINSPECT_PROCESS_… bits without the
- * parts (CHILDREN, THREADS, MODULES, OPEN_FILES, ENVIRONMENT). user_id: only that user's, or PI_ANY_USER.
+ * The processes, by ascending pid, into *list (in the arena). Members are PROCINSPECT_PROCESS_…
+ * bits without the parts (CHILDREN, THREADS, MODULES, OPEN_FILES, ENVIRONMENT). user_id: only that
+ * user's, or PI_ANY_USER.
  */
 #define PI_ANY_USER UINT64_MAX
 int32_t pi_processes_read(const pi_system *system, uint64_t members, uint64_t user_id,
@@ -47,7 +50,8 @@ int32_t pi_processes_read(const pi_system *system, uint64_t members, uint64_t us
 /* One process, held: pid, start time, and whatever ties us to that very process. */
 typedef struct pi_process pi_process;
 
-/* NOT_FOUND where there is no such process (a thread id of a process is none). The system must outlive it. */
+/* NOT_FOUND where there is no such process (a thread id of a process is none). The system must
+ * outlive it. */
 int32_t pi_process_open(const pi_system *system, int32_t pid, pi_process **process,
                         procinspect_error *error);
 void pi_process_close(pi_process *process);
@@ -92,8 +96,8 @@ uint32_t pi_capture_types(void);
 
 /*
  * Stops the process, takes what the request asks for, and lets it run. On success *snapshot is the
- * caller's, to be freed with pi_snapshot_free, and needs neither process nor system any more. After a failure the
- * process runs as before. Errors as of procinspect_dump_capture.
+ * caller's, to be freed with pi_snapshot_free, and needs neither process nor system any more. After
+ * a failure the process runs as before. Errors as of procinspect_dump_capture.
  */
 int32_t pi_capture(const pi_process *process, const pi_capture_request *request,
                    pi_snapshot **snapshot, procinspect_error *error);
