@@ -1,0 +1,247 @@
+/* Dumps as other programs read them: a strict checker, and LLDB beside the live process. */
+#include "system/target.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define READERS TESTS_SOURCE_DIR "/readers/"
+
+/* What a command printed, at most so much of it. */
+typedef struct output {
+    int status;
+    char text[1 << 20];
+} output;
+
+static output last_output;
+
+static void run(const char *command) {
+    FILE *pipe = popen(command, "re");
+    assert_non_null(pipe);
+    const size_t length = fread(last_output.text, 1, sizeof last_output.text - 1, pipe);
+    last_output.text[length] = '\0';
+    last_output.status = pclose(pipe);
+}
+
+static char dump_path[] = "/tmp/procinspect-readers-XXXXXX";
+
+static int make_dump_file(void **state) {
+    const int fd = mkostemp(dump_path, O_CLOEXEC);
+    (void)state;
+    return fd >= 0 ? close(fd) : -1;
+}
+
+static int remove_dump_file(void **state) {
+    (void)state;
+    return unlink(dump_path);
+}
+
+static void assert_name_is_comm(pid_t pid, const json_t *thread) {
+    char path[64];
+    char comm[32] = "";
+    snprintf(path, sizeof path, "/proc/%d/task/%d/comm", (int)pid,
+             (int)json_integer_value(json_object_get(thread, "tid")));
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    assert_non_null(fgets(comm, sizeof comm, file));
+    fclose(file);
+    comm[strcspn(comm, "\n")] = '\0';
+    assert_string_equal(json_string_value(json_object_get(thread, "name")), comm);
+}
+
+/* The file holds to every rule, and shows the threads by the names that the live process has. */
+static void assert_well_formed(pid_t pid, size_t thread_count) {
+    char command[512];
+    json_error_t error;
+    snprintf(command, sizeof command, "/usr/bin/python3 " READERS "check_minidump.py %s",
+             dump_path);
+    run(command);
+    json_t *summary = json_loads(last_output.text, 0, &error);
+    if (summary == NULL) {
+        fail_msg("check_minidump.py: %s: %.200s", error.text, last_output.text);
+    }
+    const json_t *violations = json_object_get(summary, "violations");
+    for (size_t i = 0; i < json_array_size(violations) && i < 20; i++) {
+        print_message("%s\n", json_string_value(json_array_get(violations, i)));
+    }
+    assert_int_equal(json_array_size(violations), 0);
+    assert_int_equal(last_output.status, 0);
+    assert_int_equal(json_integer_value(json_object_get(summary, "pid")), pid);
+    assert_int_equal(json_integer_value(json_object_get(summary, "flags")), 0);
+    const json_t *threads = json_object_get(summary, "threads");
+    assert_int_equal(json_array_size(threads), thread_count);
+    for (size_t i = 0; i < thread_count; i++) {
+        assert_name_is_comm(pid, json_array_get(threads, i));
+    }
+    json_decref(summary);
+}
+
+static void compare_with_lldb(pid_t pid, const char *options) {
+    char command[512];
+    snprintf(command, sizeof command, "/usr/bin/python3 " READERS "compare_lldb.py %d %s %s 2>&1",
+             (int)pid, dump_path, options);
+    run(command);
+    print_message("%s", last_output.text);
+}
+
+static void assert_same_in_lldb(pid_t pid, size_t thread_count, const char *options) {
+    char expected[64];
+    compare_with_lldb(pid, options);
+    snprintf(expected, sizeof expected, "lldb: %zu threads, ", thread_count);
+    assert_int_equal(strncmp(last_output.text, expected, strlen(expected)), 0);
+    assert_int_equal(last_output.status, 0);
+}
+
+static void dump_target(const target *t) {
+    procinspect_context *context = open_context();
+    procinspect_process *process = open_process(context, t->pid);
+    procinspect_dump *dump = capture(process);
+    save_dump(dump, dump_path);
+    procinspect_dump_free(dump);
+    procinspect_process_free(process);
+    procinspect_context_free(context);
+}
+
+static void check_target(const char *const *argv, size_t thread_count) {
+    target t = target_start(argv);
+    dump_target(&t);
+    assert_well_formed(t.pid, thread_count);
+    assert_same_in_lldb(t.pid, thread_count, "");
+    assert_int_equal(target_end(&t, 5000), 0);
+}
+
+#define THREADS TESTS_BUILD_DIR "/targets/threads"
+
+static void test_1_thread(void **state) {
+    (void)state;
+    check_target((const char *const[]){THREADS, "0", NULL}, 1);
+}
+
+static void test_64_threads(void **state) {
+    (void)state;
+    check_target((const char *const[]){THREADS, "63", NULL}, 64);
+}
+
+static void test_1000_threads(void **state) {
+    (void)state;
+    check_target((const char *const[]){THREADS, "999", NULL}, 1000);
+}
+
+static void test_deep_stack(void **state) {
+    (void)state;
+    check_target((const char *const[]){THREADS, "2", "deep", NULL}, 4);
+}
+
+static void test_signal_frame_on_alternate_stack(void **state) {
+    (void)state;
+    check_target((const char *const[]){THREADS, "2", "signal", NULL}, 4);
+}
+
+static void test_host_itself(void **state) {
+    char options[64];
+    (void)state;
+    target t = target_start(
+        (const char *const[]){TESTS_BUILD_DIR "/system/self_dump", dump_path, "7", NULL});
+    assert_well_formed(t.pid, 8);
+    snprintf(options, sizeof options, "--own-thread %d", (int)t.pid);
+    assert_same_in_lldb(t.pid, 8, options);
+    assert_int_equal(target_end(&t, 5000), 0);
+}
+
+/* Every way to read a dump gives the same bytes. */
+static void test_file_is_what_read_at_gives(void **state) {
+    struct stat status;
+    size_t length = 0;
+    (void)state;
+    target t = target_start((const char *const[]){THREADS, "2", NULL});
+    procinspect_context *context = open_context();
+    procinspect_process *process = open_process(context, t.pid);
+    procinspect_dump *dump = capture(process);
+    save_dump(dump, dump_path);
+    assert_int_equal(stat(dump_path, &status), 0);
+    assert_int_equal(status.st_size, procinspect_dump_size_bytes(dump));
+
+    const size_t size = (size_t)status.st_size;
+    unsigned char *file = malloc(size);
+    unsigned char *read_at = malloc(size);
+    assert_true(file != NULL && read_at != NULL);
+    const int fd = open(dump_path, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(read(fd, file, size), (ssize_t)size);
+    close(fd);
+    for (size_t offset = 0; offset < size; offset += length) {
+        assert_int_equal(
+            procinspect_dump_read_at(dump, offset, read_at + offset, 1000, &length, NULL), 0);
+        assert_int_equal(length, size - offset < 1000 ? size - offset : 1000);
+    }
+    assert_memory_equal(file, read_at, size);
+    free(file);
+    free(read_at);
+    procinspect_dump_free(dump);
+    procinspect_process_free(process);
+    procinspect_context_free(context);
+    assert_int_equal(target_end(&t, 5000), 0);
+}
+
+/* The comparison is worth nothing if it matches whatever it is given. */
+static void spoil_with(const char *python) {
+    char command[1024];
+    snprintf(command, sizeof command,
+             "/usr/bin/python3 -c \"\nimport struct, sys\nsys.path.insert(0, '" READERS "')\n"
+             "import minidump_file as md\n"
+             "data = bytearray(open('%s', 'rb').read())\ndump = md.Minidump(bytes(data))\n%s\n"
+             "open('%s', 'wb').write(data)\"",
+             dump_path, python, dump_path);
+    run(command);
+    assert_int_equal(last_output.status, 0);
+}
+
+static void test_comparison_notices(void **state) {
+    static const struct {
+        const char *python;
+        const char *difference;
+    } cases[] = {
+        {"data[dump.modules[0].codeview_rva + 6] ^= 1", "build id"},
+        {"struct.pack_into('<Q', data, dump.threads[2].context_rva + 248, dump.modules[0].base)",
+         " frame 0: "},
+        {"struct.pack_into('<I', data, dump.entry(3).rva + 4 + 48, 99)",
+         "thread 99: only in the dump"},
+        {"r = dump.memory[-1]\nfor t in dump.threads[1:]:\n"
+         "  data[t.stack_rva:t.stack_rva + t.stack_bytes] = bytes(t.stack_bytes)",
+         " frame"},
+    };
+    (void)state;
+    target t = target_start((const char *const[]){THREADS, "3", NULL});
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        dump_target(&t);
+        spoil_with(cases[i].python);
+        compare_with_lldb(t.pid, "");
+        assert_int_not_equal(last_output.status, 0);
+        assert_non_null(strstr(last_output.text, cases[i].difference));
+    }
+    assert_int_equal(target_end(&t, 5000), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_1_thread),
+        cmocka_unit_test(test_64_threads),
+        cmocka_unit_test(test_1000_threads),
+        cmocka_unit_test(test_deep_stack),
+        cmocka_unit_test(test_signal_frame_on_alternate_stack),
+        cmocka_unit_test(test_host_itself),
+        cmocka_unit_test(test_file_is_what_read_at_gives),
+        cmocka_unit_test(test_comparison_notices),
+    };
+    return cmocka_run_group_tests_name("dump_readers", tests, make_dump_file, remove_dump_file);
+}
