@@ -96,6 +96,13 @@ PROCINSPECT_API int32_t procinspect_json_dump_report(const procinspect_dump_repo
                                                      const procinspect_json_options *options,
                                                      const procinspect_json **json,
                                                      procinspect_error *error);
+/* What application/problem+json carries: type "about:blank", title (the phrase of the HTTP status,
+ * 400 to 599), status, detail, and Kudu's Message and ExceptionMessage with detail's text. For a
+ * host that wants its own refusals to look like those of the routes. */
+PROCINSPECT_API int32_t procinspect_json_problem(uint32_t status, const char *detail,
+                                                 const procinspect_json_options *options,
+                                                 const procinspect_json **json,
+                                                 procinspect_error *error);
 
 #ifdef __cplusplus
 }
