@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include "dump/minidump/minidump.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* Registers and memory begin at multiples of this, for readers that map the file. */
+enum { DATA_ALIGNMENT = 16, STREAM_ALIGNMENT = 4 };
+
+static const uint64_t header_stream_count = 8, header_directory_rva = 12;
+
+pi_location pi_minidump_location(pi_minidump *minidump, uint64_t begin) {
+    pi_layout *layout = &minidump->layout;
+    /* Both ends are below 4 GiB, so the size fits too. */
+    uint32_t end = pi_layout_rva(layout, layout->position);
+    uint32_t rva = pi_layout_rva(layout, begin);
+    return (pi_location){.size_bytes = end < rva ? 0 : end - rva, .rva = rva};
+}
+
+void pi_minidump_put_location(pi_minidump *minidump, pi_location location) {
+    pi_layout_u32(&minidump->layout, location.size_bytes);
+    pi_layout_u32(&minidump->layout, location.rva);
+}
+
+void pi_minidump_add_stream(pi_minidump *minidump, uint32_t type, uint64_t begin) {
+    assert(minidump->stream_count < PI_MINIDUMP_MAX_STREAMS);
+    minidump->streams[minidump->stream_count].type = type;
+    minidump->streams[minidump->stream_count].location = pi_minidump_location(minidump, begin);
+    minidump->stream_count++;
+    pi_layout_align(&minidump->layout, STREAM_ALIGNMENT);
+}
+
+static uint32_t unix_seconds(int64_t unix_ns) {
+    int64_t seconds = unix_ns / 1000000000;
+    return seconds < 0 ? 0 : (uint32_t)(seconds & UINT32_MAX);
+}
+
+static void begin_file(pi_minidump *minidump) {
+    pi_layout *layout = &minidump->layout;
+    pi_layout_begin(layout, minidump->snapshot->source);
+    pi_layout_u32(layout, PI_MINIDUMP_SIGNATURE);
+    pi_layout_u32(layout, PI_MINIDUMP_VERSION);
+    pi_layout_u32(layout, 0); /* stream count and directory, set by end_file */
+    pi_layout_u32(layout, 0);
+    pi_layout_u32(layout, 0); /* checksum: none */
+    pi_layout_u32(layout, unix_seconds(minidump->snapshot->captured_at_unix_ns));
+    pi_layout_u64(layout, minidump->snapshot->report.effective_type);
+    pi_layout_zeros(layout, PI_MINIDUMP_MAX_STREAMS * PI_MINIDUMP_DIRECTORY_ENTRY_BYTES);
+}
+
+static void end_file(pi_minidump *minidump) {
+    pi_layout *layout = &minidump->layout;
+    pi_layout_set_u32(layout, header_stream_count, minidump->stream_count);
+    pi_layout_set_u32(layout, header_directory_rva, PI_MINIDUMP_HEADER_BYTES);
+    uint64_t entry = PI_MINIDUMP_HEADER_BYTES;
+    for (uint32_t i = 0; i < minidump->stream_count; i++) {
+        pi_layout_set_u32(layout, entry, minidump->streams[i].type);
+        pi_layout_set_u32(layout, entry + 4, minidump->streams[i].location.size_bytes);
+        pi_layout_set_u32(layout, entry + 8, minidump->streams[i].location.rva);
+        entry += PI_MINIDUMP_DIRECTORY_ENTRY_BYTES;
+    }
+}
+
+/* Where the memory will stand, once both lists are written from the present position on. */
+static void place_memory(pi_minidump *minidump) {
+    const pi_snapshot *snapshot = minidump->snapshot;
+    minidump->memory_positions =
+        calloc(snapshot->memory_count + 1, sizeof *minidump->memory_positions);
+    if (minidump->memory_positions == NULL) {
+        pi_layout_fail(&minidump->layout, PROCINSPECT_ERROR_NO_MEMORY);
+        return;
+    }
+    uint64_t position = minidump->layout.position + pi_thread_list_size_bytes(snapshot) +
+                        pi_memory_list_size_bytes(snapshot);
+    position = (position + DATA_ALIGNMENT - 1) & ~(uint64_t)(DATA_ALIGNMENT - 1);
+    for (size_t i = 0; i < snapshot->memory_count; i++) {
+        minidump->memory_positions[i] = position;
+        position += snapshot->memory[i].size_bytes;
+    }
+}
+
+static void write_memory(pi_minidump *minidump) {
+    const pi_snapshot *snapshot = minidump->snapshot;
+    pi_layout_align(&minidump->layout, DATA_ALIGNMENT);
+    assert(minidump->layout.failure != 0 || snapshot->memory_count == 0 ||
+           minidump->layout.position == minidump->memory_positions[0]);
+    for (size_t i = 0; i < snapshot->memory_count; i++)
+        pi_layout_memory(&minidump->layout, snapshot->memory[i]);
+}
+
+int32_t pi_minidump_lay_out(const pi_snapshot *snapshot, pi_bytes report, uint64_t max_bytes,
+                            pi_image **image, procinspect_error *error) {
+    pi_minidump minidump = {.snapshot = snapshot, .report = report};
+    begin_file(&minidump);
+    pi_write_system_info(&minidump);
+    pi_write_misc_info(&minidump);
+    pi_write_thread_names(&minidump);
+    pi_write_module_list(&minidump);
+    pi_write_text_streams(&minidump);
+    pi_write_report(&minidump);
+    pi_layout_align(&minidump.layout, DATA_ALIGNMENT);
+    pi_write_contexts(&minidump);
+    place_memory(&minidump);
+    if (minidump.memory_positions != NULL) {
+        pi_write_thread_list(&minidump);
+        pi_write_memory_list(&minidump);
+        write_memory(&minidump);
+    }
+    end_file(&minidump);
+    free(minidump.memory_positions);
+    return pi_layout_finish(&minidump.layout, max_bytes, image, error);
+}

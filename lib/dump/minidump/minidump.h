@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PI_DUMP_MINIDUMP_MINIDUMP_H
+#define PI_DUMP_MINIDUMP_MINIDUMP_H
+
+#include "dump/layout.h"
+#include "dump/minidump/format.h"
+
+/*
+ * A minidump that is being laid out, shared by the writers of its streams, each in its own file.
+ *
+ * The order in the file: header, directory, the small streams and what they point to, the contexts,
+ * the two lists that point into the target's memory (ThreadList, MemoryList), and that memory last.
+ * So a file that was cut short still names its threads and modules.
+ */
+
+/* The most streams that one dump has: room is kept for their directory. */
+enum { PI_MINIDUMP_MAX_STREAMS = 15 };
+
+typedef struct pi_location {
+    uint32_t size_bytes;
+    uint32_t rva; /* position in the file */
+} pi_location;
+
+typedef struct pi_minidump {
+    const pi_snapshot *snapshot;
+    pi_bytes report;
+    pi_layout layout;
+    struct {
+        uint32_t type;
+        pi_location location;
+    } streams[PI_MINIDUMP_MAX_STREAMS];
+    uint32_t stream_count;
+    pi_location first_context;  /* the others follow, all of its size */
+    uint64_t *memory_positions; /* in the file, of each of the snapshot's memory ranges */
+} pi_minidump;
+
+/* Enters the bytes from `begin` to the end of the file so far as a stream. */
+void pi_minidump_add_stream(pi_minidump *minidump, uint32_t type, uint64_t begin);
+
+/* The bytes from `begin` to the end of the file so far. */
+pi_location pi_minidump_location(pi_minidump *minidump, uint64_t begin);
+
+void pi_minidump_put_location(pi_minidump *minidump, pi_location location);
+
+/*
+ * A string: UTF-16, repaired with U+FFFD. It is both texts in a row; what exceeds the readers'
+ * limit is cut at its beginning, since a path's end says more. Returns its RVA.
+ */
+uint32_t pi_minidump_put_string(pi_minidump *minidump, pi_bytes text, pi_bytes rest);
+
+void pi_write_system_info(pi_minidump *minidump);
+void pi_write_misc_info(pi_minidump *minidump);
+void pi_write_thread_names(pi_minidump *minidump);
+void pi_write_module_list(pi_minidump *minidump);
+void pi_write_text_streams(pi_minidump *minidump);
+void pi_write_report(pi_minidump *minidump);
+
+/* The contexts of all threads of the ThreadList; before that list. */
+void pi_write_contexts(pi_minidump *minidump);
+void pi_write_context_amd64(pi_layout *layout, const pi_registers_amd64 *registers);
+void pi_write_context_arm64(pi_layout *layout, const pi_registers_arm64 *registers);
+
+/* The two lists need memory_positions, and so their own sizes before they are written. */
+uint64_t pi_thread_list_size_bytes(const pi_snapshot *snapshot);
+uint64_t pi_memory_list_size_bytes(const pi_snapshot *snapshot);
+void pi_write_thread_list(pi_minidump *minidump);
+void pi_write_memory_list(pi_minidump *minidump);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+#include "dump/minidump/minidump.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct module_entry {
+    const procinspect_module_info *info;
+    uint64_t size_bytes;
+    uint32_t name_rva;
+    pi_location code_view;
+} module_entry;
+
+/*
+ * The modules that readers accept, by ascending base: none empty, no base twice, and none that
+ * reaches into the next one (an object's mappings may leave room for another's in between). Returns
+ * their number.
+ */
+static size_t choose_modules(const procinspect_module_list *modules, module_entry *entries) {
+    size_t count = 0;
+    for (size_t i = 0; i < modules->count; i++) {
+        const procinspect_module_info *info = modules->items[i];
+        uint64_t size = info->size_bytes;
+        if (size > UINT64_MAX - info->base_address)
+            size = UINT64_MAX - info->base_address;
+        module_entry *last = count == 0 ? NULL : &entries[count - 1];
+        if (size == 0 || (last != NULL && info->base_address <= last->info->base_address))
+            continue;
+        if (last != NULL && last->size_bytes > info->base_address - last->info->base_address)
+            last->size_bytes = info->base_address - last->info->base_address;
+        entries[count++] = (module_entry){.info = info, .size_bytes = size};
+    }
+    return count;
+}
+
+/* Readers take the first module for the program. */
+static void move_program_first(module_entry *entries, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (!(entries[i].info->flags & PROCINSPECT_MODULE_FLAG_EXECUTABLE))
+            continue;
+        module_entry program = entries[i];
+        memmove(entries + 1, entries, i * sizeof *entries);
+        entries[0] = program;
+        return;
+    }
+}
+
+/* The path; where the object has another name of its own, a SONAME, that stands behind the last
+ * slash: it is what other objects and symbol files refer to. */
+static uint32_t put_name(pi_minidump *minidump, const procinspect_module_info *info) {
+    pi_bytes path = {info->path_bytes, info->path_bytes_length};
+    if (path.data == NULL && info->path != NULL)
+        path = (pi_bytes){info->path, strlen(info->path)};
+    pi_bytes name = {0};
+    int has_soname = info->soname != NULL && info->soname[0] != '\0' &&
+                     strchr(info->soname, '/') == NULL &&
+                     !(info->flags & PROCINSPECT_MODULE_FLAG_VDSO);
+    if (has_soname) {
+        const char *bytes = path.data;
+        while (path.length != 0 && bytes[path.length - 1] != '/')
+            path.length--;
+        name = (pi_bytes){info->soname, strlen(info->soname)};
+    }
+    return pi_minidump_put_string(minidump, path, name);
+}
+
+/* Without a build id there is no record: readers then go by the name alone. */
+static pi_location put_code_view(pi_minidump *minidump, const procinspect_module_info *info) {
+    pi_layout *layout = &minidump->layout;
+    if (info->build_id == NULL || info->build_id_length == 0)
+        return (pi_location){0};
+    pi_layout_align(layout, 4);
+    uint64_t begin = layout->position;
+    pi_layout_u32(layout, PI_CODE_VIEW_ELF_BUILD_ID);
+    pi_layout_bytes(layout, info->build_id, info->build_id_length);
+    return pi_minidump_location(minidump, begin);
+}
+
+static uint32_t pair(uint32_t high, uint32_t low) {
+    return (high > 0xffff ? 0xffffu : high) << 16 | (low > 0xffff ? 0xffffu : low);
+}
+
+/* VS_FIXEDFILEINFO: four numbers of 16 bits; the file's stand for the product's too. */
+static void put_version(pi_layout *layout, const procinspect_module_info *info) {
+    if (info->file_version == NULL) {
+        pi_layout_zeros(layout, 52);
+        return;
+    }
+    const uint32_t *parts = info->file_version_parts;
+    pi_layout_u32(layout, PI_VERSION_INFO_SIGNATURE);
+    pi_layout_u32(layout, PI_VERSION_INFO_VERSION);
+    for (int i = 0; i < 2; i++) {
+        pi_layout_u32(layout, pair(parts[0], parts[1]));
+        pi_layout_u32(layout, pair(parts[2], parts[3]));
+    }
+    pi_layout_zeros(layout, 28); /* flags, system, type, date */
+}
+
+static void put_entry(pi_minidump *minidump, const module_entry *entry) {
+    pi_layout *layout = &minidump->layout;
+    pi_layout_u64(layout, entry->info->base_address);
+    pi_layout_u32(layout,
+                  entry->size_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)entry->size_bytes);
+    pi_layout_u32(layout, 0); /* checksum */
+    pi_layout_u32(layout, 0); /* time stamp */
+    pi_layout_u32(layout, entry->name_rva);
+    put_version(layout, entry->info);
+    pi_minidump_put_location(minidump, entry->code_view);
+    pi_minidump_put_location(minidump, (pi_location){0}); /* miscellaneous record: none */
+    pi_layout_zeros(layout, 16);                          /* reserved */
+}
+
+void pi_write_module_list(pi_minidump *minidump) {
+    pi_layout *layout = &minidump->layout;
+    static const procinspect_module_list none = {0};
+    const procinspect_module_list *modules = minidump->snapshot->modules;
+    if (modules == NULL)
+        modules = &none;
+    module_entry *entries = calloc(modules->count + 1, sizeof *entries);
+    if (entries == NULL) {
+        pi_layout_fail(layout, PROCINSPECT_ERROR_NO_MEMORY);
+        return;
+    }
+    size_t count = choose_modules(modules, entries);
+    move_program_first(entries, count);
+    for (size_t i = 0; i < count; i++) {
+        entries[i].name_rva = put_name(minidump, entries[i].info);
+        entries[i].code_view = put_code_view(minidump, entries[i].info);
+    }
+    pi_layout_align(layout, 4);
+    uint64_t begin = layout->position;
+    pi_layout_u32(layout, (uint32_t)count);
+    for (size_t i = 0; i < count; i++)
+        put_entry(minidump, &entries[i]);
+    pi_minidump_add_stream(minidump, PI_STREAM_MODULE_LIST, begin);
+    free(entries);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#include "dump/minidump/minidump.h"
+
+/* The system's own texts, as they are; in readers' eyes a distribution's os-release is its
+ * lsb-release. */
+static const struct {
+    pi_system_text text;
+    uint32_t stream;
+} text_streams[] = {
+    {PI_TEXT_CPU_INFO, PI_STREAM_LINUX_CPU_INFO},
+    {PI_TEXT_STATUS, PI_STREAM_LINUX_STATUS},
+    {PI_TEXT_OS_RELEASE, PI_STREAM_LINUX_LSB_RELEASE},
+    {PI_TEXT_COMMAND_LINE, PI_STREAM_LINUX_COMMAND_LINE},
+    {PI_TEXT_ENVIRONMENT, PI_STREAM_LINUX_ENVIRONMENT},
+    {PI_TEXT_AUXILIARY_VECTOR, PI_STREAM_LINUX_AUXILIARY_VECTOR},
+    {PI_TEXT_MAPS, PI_STREAM_LINUX_MAPS},
+    {PI_TEXT_LIMITS, PI_STREAM_LIMITS},
+};
+
+void pi_write_text_streams(pi_minidump *minidump) {
+    for (size_t i = 0; i < sizeof text_streams / sizeof text_streams[0]; i++) {
+        pi_bytes text = minidump->snapshot->texts[text_streams[i].text];
+        if (text.data == NULL || text.length == 0)
+            continue;
+        uint64_t begin = minidump->layout.position;
+        pi_layout_borrow(&minidump->layout, text.data, text.length);
+        pi_minidump_add_stream(minidump, text_streams[i].stream, begin);
+    }
+}
+
+void pi_write_report(pi_minidump *minidump) {
+    if (minidump->report.length == 0)
+        return;
+    uint64_t begin = minidump->layout.position;
+    pi_layout_bytes(&minidump->layout, minidump->report.data, minidump->report.length);
+    pi_minidump_add_stream(minidump, PI_STREAM_REPORT, begin);
+}

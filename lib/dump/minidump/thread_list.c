@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "dump/minidump/minidump.h"
+
+/*
+ * The list has the threads whose registers are known: one without a context would read as one that
+ * stands at address 0. A repeated tid makes readers reject the whole list; the snapshot has the
+ * main thread first, then ascending tids, so a repeated one stands beside its like or is the main
+ * thread's.
+ */
+static int is_listed(const pi_snapshot *snapshot, size_t index) {
+    const pi_thread_snapshot *thread = &snapshot->threads[index];
+    if (!thread->has_registers)
+        return 0;
+    return index == 0 || (thread->tid != snapshot->threads[0].tid && thread->tid != thread[-1].tid);
+}
+
+static uint32_t listed_count(const pi_snapshot *snapshot) {
+    uint32_t count = 0;
+    for (size_t i = 0; i < snapshot->thread_count; i++)
+        count += is_listed(snapshot, i) ? 1 : 0;
+    return count;
+}
+
+uint64_t pi_thread_list_size_bytes(const pi_snapshot *snapshot) {
+    return 4 + (uint64_t)listed_count(snapshot) * PI_MINIDUMP_THREAD_BYTES;
+}
+
+void pi_write_contexts(pi_minidump *minidump) {
+    const pi_snapshot *snapshot = minidump->snapshot;
+    int amd64 = snapshot->architecture == PI_ARCHITECTURE_AMD64;
+    minidump->first_context.rva = pi_layout_rva(&minidump->layout, minidump->layout.position);
+    minidump->first_context.size_bytes =
+        amd64 ? PI_MINIDUMP_CONTEXT_AMD64_BYTES : PI_MINIDUMP_CONTEXT_ARM64_BYTES;
+    for (size_t i = 0; i < snapshot->thread_count; i++) {
+        if (!is_listed(snapshot, i))
+            continue;
+        if (amd64)
+            pi_write_context_amd64(&minidump->layout, &snapshot->threads[i].registers.amd64);
+        else
+            pi_write_context_arm64(&minidump->layout, &snapshot->threads[i].registers.arm64);
+    }
+}
+
+/* The index of the last memory range that begins at or below the address; there is at least one. */
+static size_t range_at(const pi_snapshot *snapshot, uint64_t address) {
+    size_t low = 0, high = snapshot->memory_count;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (snapshot->memory[middle].address <= address)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* A stack is described where the memory list has it, without a copy of its own: as far as that
+ * goes. */
+static void put_stack(pi_minidump *minidump, pi_memory_range stack) {
+    const pi_snapshot *snapshot = minidump->snapshot;
+    pi_layout *layout = &minidump->layout;
+    pi_location location = {0};
+    if (snapshot->memory_count != 0 && stack.size_bytes != 0) {
+        size_t index = range_at(snapshot, stack.address);
+        const pi_memory_range *range = &snapshot->memory[index];
+        uint64_t skipped = stack.address - range->address;
+        if (stack.address >= range->address && skipped < range->size_bytes) {
+            uint64_t size = range->size_bytes - skipped;
+            size = size < stack.size_bytes ? size : stack.size_bytes;
+            location.size_bytes =
+                size < PI_READER_MAX_REGION_BYTES ? (uint32_t)size : PI_READER_MAX_REGION_BYTES;
+            location.rva = pi_layout_rva(layout, minidump->memory_positions[index] + skipped);
+        }
+    }
+    pi_layout_u64(layout, location.size_bytes == 0 ? 0 : stack.address);
+    pi_minidump_put_location(minidump, location);
+}
+
+void pi_write_thread_list(pi_minidump *minidump) {
+    const pi_snapshot *snapshot = minidump->snapshot;
+    pi_layout *layout = &minidump->layout;
+    uint64_t begin = layout->position;
+    pi_location context = minidump->first_context;
+    pi_layout_u32(layout, listed_count(snapshot));
+    for (size_t i = 0; i < snapshot->thread_count; i++) {
+        if (!is_listed(snapshot, i))
+            continue;
+        const pi_thread_snapshot *thread = &snapshot->threads[i];
+        int amd64 = snapshot->architecture == PI_ARCHITECTURE_AMD64;
+        pi_layout_u32(layout, (uint32_t)thread->tid);
+        pi_layout_u32(layout, 0); /* suspend count */
+        pi_layout_u32(layout, 0); /* priority class: Windows only */
+        pi_layout_u32(layout, (uint32_t)thread->priority);
+        /* The thread control block: the base of fs, which the context has no place for. */
+        pi_layout_u64(layout, amd64 ? thread->registers.amd64.fs_base : 0);
+        put_stack(minidump, thread->stack);
+        pi_minidump_put_location(minidump, context);
+        context.rva += context.size_bytes;
+    }
+    pi_minidump_add_stream(minidump, PI_STREAM_THREAD_LIST, begin);
+}
