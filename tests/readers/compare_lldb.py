@@ -3,12 +3,13 @@
 
 usage: compare_lldb.py PID DUMP [--own-thread TID]
 
-The threads must stand still, since the process is looked at after the dump was taken. Compared are the ids of the
-threads, every frame of every backtrace (pc, function, module), and the modules (path, build id, base), which in the
-dump must have been found as files and not as placeholders. Prints the differences and exits 1, or prints one line.
+The threads must stand still, since the process is looked at after the dump was taken. Compared are
+the ids of the threads, every frame of every backtrace (pc, function, module), and the modules
+(path, build id, base), which in the dump must have been found as files and not as placeholders.
+Prints the differences and exits 1, or prints one line.
 
---own-thread: the thread that took the dump of its own process. It has moved on since, so only its frames outside of
-main are compared, and that the dump shows it inside of the capture.
+--own-thread: the thread that took the dump of its own process. It has moved on since, so only its
+frames outside of main are compared, and that the dump shows it inside of the capture.
 
 The script runs itself inside of lldb-19, whose Python knows LLDB.
 """
@@ -19,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 
-VDSO_NAMES = ("[vdso]", "linux-gate.so")  # LLDB's own and Breakpad's
+VDSO_NAMES = ("[vdso]", "linux-gate.so")  # LLDB's own, its address may follow; Breakpad's
 DIFFERENCES_SHOWN_MAX = 40
 CAPTURE_FUNCTION = "procinspect_dump_capture"
 
@@ -53,6 +54,7 @@ class View:
 
 def attach(debugger, pid):
     import lldb
+
     error = lldb.SBError()
     target = debugger.CreateTarget("")
     process = target.AttachToProcessWithID(debugger.GetListener(), pid, error)
@@ -67,6 +69,7 @@ def attach(debugger, pid):
 
 def load(debugger, path):
     import lldb
+
     error = lldb.SBError()
     target = debugger.CreateTarget("")
     process = target.LoadCore(path, error)
@@ -78,7 +81,7 @@ def load(debugger, path):
 
 
 def is_vdso(path):
-    return os.path.basename(path) in VDSO_NAMES
+    return os.path.basename(path).split("(")[0] in VDSO_NAMES
 
 
 def compare_modules(live, dump):
@@ -96,7 +99,10 @@ def compare_modules(live, dump):
             yield f"module {path}: build id {build_id}, live {live_id}"
         if not found:
             yield f"module {path}: LLDB did not match it to the file"
-    vdsos = [[values[1] for path, values in view.modules.items() if is_vdso(path)] for view in (live, dump)]
+    vdsos = [
+        [values[1] for path, values in view.modules.items() if is_vdso(path)]
+        for view in (live, dump)
+    ]
     if vdsos[0] != vdsos[1]:
         yield f"vDSO: build ids {vdsos[1]}, live {vdsos[0]}"
 
@@ -116,14 +122,15 @@ def compare_frames(tid, live, dump):
 
 def outside_of_main(frames):
     names = [frame[1] for frame in frames]
-    return frames[names.index("main") + 1:] if "main" in names else None
+    return frames[names.index("main") + 1 :] if "main" in names else None
 
 
 def compare_own_thread(tid, live, dump):
     if CAPTURE_FUNCTION not in [frame[1] for frame in dump]:
         yield f"thread {tid}: the dump does not show it in {CAPTURE_FUNCTION}"
-    if not outside_of_main(dump) or outside_of_main(live) != outside_of_main(dump):
-        yield f"thread {tid}: frames outside of main are {outside_of_main(dump)}, live {outside_of_main(live)}"
+    expected, found = outside_of_main(live), outside_of_main(dump)
+    if not found or expected != found:
+        yield f"thread {tid}: frames outside of main are {found}, live {expected}"
 
 
 def compare_threads(live, dump, own_thread):
@@ -143,7 +150,12 @@ def compare(debugger, pid, path, own_thread):
     differences += compare_modules(live, dump)
     differences += compare_threads(live, dump, own_thread)
     frames = sum(len(frames) for frames in dump.threads.values())
-    return {"differences": differences, "threads": len(dump.threads), "modules": len(dump.modules), "frames": frames}
+    return {
+        "differences": differences,
+        "threads": len(dump.threads),
+        "modules": len(dump.modules),
+        "frames": frames,
+    }
 
 
 def __lldb_init_module(debugger, _):
@@ -159,11 +171,25 @@ def __lldb_init_module(debugger, _):
 
 def run_in_lldb(arguments):
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as result:
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1",
-                       "COMPARE_LLDB_ARGUMENTS": json.dumps({**vars(arguments), "result": result.name})}
-        lldb = subprocess.run(["lldb-19", "--no-lldbinit", "--batch", "-o",
-                               f"command script import {os.path.abspath(__file__)}"],
-                              env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        environment = {
+            **os.environ,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "COMPARE_LLDB_ARGUMENTS": json.dumps({**vars(arguments), "result": result.name}),
+        }
+        lldb = subprocess.run(
+            [
+                "lldb-19",
+                "--no-lldbinit",
+                "--batch",
+                "-o",
+                f"command script import {os.path.abspath(__file__)}",
+            ],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         text = result.read()
     if not text:
         sys.exit(f"lldb-19 did not run the comparison:\n{lldb.stdout}{lldb.stderr}")
@@ -171,14 +197,17 @@ def run_in_lldb(arguments):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("pid", type=int)
     parser.add_argument("dump")
     parser.add_argument("--own-thread", type=int)
     result = run_in_lldb(parser.parse_args())
     differences = result["differences"]
     if not differences:
-        print(f"lldb: {result['threads']} threads, {result['modules']} modules, {result['frames']} frames match")
+        counts = (f"{result[name]} {name}" for name in ("threads", "modules", "frames"))
+        print(f"lldb: {', '.join(counts)} match")
         return 0
     for difference in differences[:DIFFERENCES_SHOWN_MAX]:
         print(difference)

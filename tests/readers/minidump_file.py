@@ -20,10 +20,16 @@ AT_ENTRY, AT_SYSINFO_EHDR = 9, 33
 
 Header = namedtuple("Header", "signature version stream_count directory_rva checksum time flags")
 Entry = namedtuple("Entry", "type size rva")
-Thread = namedtuple("Thread", "tid suspend_count priority_class priority teb "
-                              "stack_start stack_bytes stack_rva context_bytes context_rva")
-Module = namedtuple("Module", "base size checksum time name_rva version_signature version_struct "
-                              "file_version product_version codeview_bytes codeview_rva")
+Thread = namedtuple(
+    "Thread",
+    "tid suspend_count priority_class priority teb "
+    "stack_start stack_bytes stack_rva context_bytes context_rva",
+)
+Module = namedtuple(
+    "Module",
+    "base size checksum time name_rva version_signature version_struct "
+    "file_version product_version codeview_bytes codeview_rva",
+)
 Region = namedtuple("Region", "start size rva")
 Piece = namedtuple("Piece", "rva size what")
 # Where the registers that every rule needs are, by SystemInfo's architecture.
@@ -44,8 +50,10 @@ class Minidump:
 
     def bytes_at(self, rva, size, what):
         if rva + size > len(self.data):
-            raise Malformed(f"{what} at {rva:#x}, {size} bytes, ends beyond the file's {len(self.data)} bytes")
-        return self.data[rva:rva + size]
+            raise Malformed(
+                f"{what} at {rva:#x}, {size} bytes, ends beyond the file's {len(self.data)} bytes"
+            )
+        return self.data[rva : rva + size]
 
     def unpack(self, layout, rva, what):
         return struct.unpack("<" + layout, self.bytes_at(rva, struct.calcsize("<" + layout), what))
@@ -57,9 +65,17 @@ class Minidump:
     @cached_property
     def directory(self):
         header = self.header
-        self.bytes_at(header.directory_rva, header.stream_count * DIRECTORY_ENTRY_BYTES, "directory")
-        return [Entry(*self.unpack("III", header.directory_rva + i * DIRECTORY_ENTRY_BYTES, "directory entry"))
-                for i in range(header.stream_count)]
+        self.bytes_at(
+            header.directory_rva, header.stream_count * DIRECTORY_ENTRY_BYTES, "directory"
+        )
+        return [
+            Entry(
+                *self.unpack(
+                    "III", header.directory_rva + i * DIRECTORY_ENTRY_BYTES, "directory entry"
+                )
+            )
+            for i in range(header.stream_count)
+        ]
 
     def entry(self, stream_type):
         return next((entry for entry in self.directory if entry.type == stream_type), None)
@@ -67,7 +83,11 @@ class Minidump:
     def stream(self, stream_type):
         """The bytes of a stream, None where the dump has none."""
         entry = self.entry(stream_type)
-        return None if entry is None else self.bytes_at(entry.rva, entry.size, f"stream {stream_type:#x}")
+        return (
+            None
+            if entry is None
+            else self.bytes_at(entry.rva, entry.size, f"stream {stream_type:#x}")
+        )
 
     def list_rvas(self, stream_type, item_bytes):
         """Where the items of a list are that starts with a 32-bit count."""
@@ -76,7 +96,9 @@ class Minidump:
             return []
         (count,) = self.unpack("I", entry.rva, f"count of stream {stream_type:#x}")
         if 4 + count * item_bytes > entry.size:
-            raise Malformed(f"stream {stream_type:#x} has {entry.size} bytes, too few for {count} items")
+            raise Malformed(
+                f"stream {stream_type:#x} has {entry.size} bytes, too few for {count} items"
+            )
         return [entry.rva + 4 + i * item_bytes for i in range(count)]
 
     def string(self, rva):
@@ -99,7 +121,10 @@ class Minidump:
 
     @cached_property
     def threads(self):
-        return [Thread(*self.unpack("IIIIQQIIII", rva, "thread")) for rva in self.list_rvas(THREAD_LIST, 48)]
+        return [
+            Thread(*self.unpack("IIIIQQIIII", rva, "thread"))
+            for rva in self.list_rvas(THREAD_LIST, 48)
+        ]
 
     @cached_property
     def modules(self):
@@ -108,13 +133,29 @@ class Minidump:
             base, size, checksum, time, name_rva = self.unpack("QIIII", rva, "module")
             version = self.unpack("13I", rva + 24, "module version")
             codeview_bytes, codeview_rva = self.unpack("II", rva + 76, "module record")
-            modules.append(Module(base, size, checksum, time, name_rva, version[0], version[1],
-                                  version[2:4], version[4:6], codeview_bytes, codeview_rva))
+            modules.append(
+                Module(
+                    base,
+                    size,
+                    checksum,
+                    time,
+                    name_rva,
+                    version[0],
+                    version[1],
+                    version[2:4],
+                    version[4:6],
+                    codeview_bytes,
+                    codeview_rva,
+                )
+            )
         return modules
 
     @cached_property
     def memory(self):
-        return [Region(*self.unpack("QII", rva, "memory range")) for rva in self.list_rvas(MEMORY_LIST, 16)]
+        return [
+            Region(*self.unpack("QII", rva, "memory range"))
+            for rva in self.list_rvas(MEMORY_LIST, 16)
+        ]
 
     @cached_property
     def thread_names(self):
@@ -140,7 +181,9 @@ class Minidump:
         return layout
 
     def context_field(self, thread, offset, layout="Q"):
-        self.bytes_at(thread.context_rva, offset + struct.calcsize("<" + layout), f"context of {thread.tid}")
+        self.bytes_at(
+            thread.context_rva, offset + struct.calcsize("<" + layout), f"context of {thread.tid}"
+        )
         return self.unpack(layout, thread.context_rva + offset, "context")[0]
 
     def stack_pointer(self, thread):
@@ -160,7 +203,7 @@ class Minidump:
     @cached_property
     def auxv(self):
         data = self.stream(AUXV) or b""
-        return dict(struct.iter_unpack("<QQ", data[:len(data) // 16 * 16]))
+        return dict(struct.iter_unpack("<QQ", data[: len(data) // 16 * 16]))
 
     @cached_property
     def mappings(self):
@@ -180,15 +223,27 @@ class Minidump:
     @cached_property
     def pieces(self):
         """Everything that the file consists of, by what refers to it."""
-        pieces = [Piece(0, HEADER_BYTES, "header"),
-                  Piece(self.header.directory_rva, self.header.stream_count * DIRECTORY_ENTRY_BYTES, "directory")]
-        pieces += [Piece(entry.rva, entry.size, f"stream {entry.type:#x}") for entry in self.directory]
+        pieces = [
+            Piece(0, HEADER_BYTES, "header"),
+            Piece(
+                self.header.directory_rva,
+                self.header.stream_count * DIRECTORY_ENTRY_BYTES,
+                "directory",
+            ),
+        ]
+        pieces += [
+            Piece(entry.rva, entry.size, f"stream {entry.type:#x}") for entry in self.directory
+        ]
         for thread in self.threads:
             pieces.append(Piece(thread.stack_rva, thread.stack_bytes, "memory"))
-            pieces.append(Piece(thread.context_rva, thread.context_bytes, f"context of {thread.tid}"))
+            pieces.append(
+                Piece(thread.context_rva, thread.context_bytes, f"context of {thread.tid}")
+            )
         for module in self.modules:
             pieces.append(self.string_piece(module.name_rva, "string"))
-            pieces.append(Piece(module.codeview_rva, module.codeview_bytes, f"record of {module.base:#x}"))
+            pieces.append(
+                Piece(module.codeview_rva, module.codeview_bytes, f"record of {module.base:#x}")
+            )
         pieces += [Piece(region.rva, region.size, "memory") for region in self.memory]
         pieces += [self.string_piece(rva, "string") for _, rva in self.thread_name_items]
         if (system_info := self.entry(SYSTEM_INFO)) is not None and system_info.size >= 28:

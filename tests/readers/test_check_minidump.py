@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every rule of check_minidump.py fires on a file that breaks it, and none on a good one."""
+"""Every rule of minidump_rules.py fires on a file that breaks it, and none on a good one."""
 import json
 import os
 import struct
@@ -8,8 +8,8 @@ import sys
 import tempfile
 import unittest
 
-import check_minidump
 import minidump_file as md
+import minidump_rules
 from minidump_file import Minidump
 
 CHECKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "check_minidump.py")
@@ -30,9 +30,11 @@ class Model:
         self.stacks = [(STACKS, bytes(4096)), (STACKS + 0x10000, bytes(512))]
         self.memory = [(CODE, bytes(256))] + self.stacks
         self.context_flags = 0x10001F
-        self.modules = [(PROGRAM, 0x4000, "/bin/program", b"\x01" * 20),
-                        (LIBC, 0x200000, "/lib/libc.so.6", b"\x02" * 20),
-                        (VDSO, 0x2000, "linux-gate.so", b"\x03" * 20)]
+        self.modules = [
+            (PROGRAM, 0x4000, "/bin/program", b"\x01" * 20),
+            (LIBC, 0x200000, "/lib/libc.so.6", b"\x02" * 20),
+            (VDSO, 0x2000, "linux-gate.so", b"\x03" * 20),
+        ]
         self.auxv = {md.AT_ENTRY: CODE, md.AT_SYSINFO_EHDR: VDSO, 0: 0}
         self.maps = [(base, base + size) for base, size, _, _ in self.modules]
         self.extra_streams = []
@@ -44,7 +46,7 @@ class Model:
 
 
 class Writer:
-    """Puts the pieces of a model one after another; offsets of what a test spoils are kept in `at`."""
+    """Puts a model's pieces one after another; where those are that tests spoil is kept in `at`."""
 
     def __init__(self, model):
         self.model, self.out, self.at, self.streams = model, bytearray(), {}, []
@@ -80,29 +82,39 @@ class Writer:
         for i, tid in enumerate(self.model.tids):
             start, stack = self.model.stacks[i]
             context = self.put(self.context(start + 128, CODE + 128), f"context {i}")
-            data += struct.pack("<IIIIQQIIII", tid, 0, 0, 0, 0, start, len(stack), rvas.get(start, 0), 1232, context)
+            data += struct.pack(
+                "<IIIIQQIIII", tid, 0, 0, 0, 0, start, len(stack), rvas.get(start, 0), 1232, context
+            )
         self.stream(md.THREAD_LIST, data, "threads")
 
     def modules(self):
         data = struct.pack("<I", len(self.model.modules))
         for i, (base, size, name, build_id) in enumerate(self.model.modules):
-            record = struct.pack("<I", check_minidump.CODEVIEW_ELF) + build_id
+            record = struct.pack("<I", minidump_rules.CODEVIEW_ELF) + build_id
             record_rva = self.put(record, f"record {i}")
             data += struct.pack("<QIIII", base, size, 0, 0, self.string(name, f"name {i}"))
-            data += struct.pack("<13I", check_minidump.VERSION_SIGNATURE, *[0] * 12)
+            data += struct.pack("<13I", minidump_rules.VERSION_SIGNATURE, *[0] * 12)
             data += struct.pack("<IIIIQQ", len(record), record_rva, 0, 0, 0, 0)
         self.stream(md.MODULE_LIST, data, "modules")
 
     def system_info(self):
         data = struct.pack("<HHHBB", 9, 0, 0, self.model.processors, 0) + bytes(12)
-        data += struct.pack("<II", self.model.platform, self.string(self.model.system_text)) + bytes(28)
+        data += struct.pack(
+            "<II", self.model.platform, self.string(self.model.system_text)
+        ) + bytes(28)
         self.stream(md.SYSTEM_INFO, data, "system")
 
     def texts(self):
         model = self.model
         self.stream(md.STATUS, f"Name:\tprogram\nPid:\t{model.pid}\nPPid:\t1\n".encode(), "status")
-        self.stream(md.AUXV, b"".join(struct.pack("<QQ", *pair) for pair in model.auxv.items()), "auxv")
-        self.stream(md.MAPS, b"".join(b"%x-%x r-xp 00000000 08:01 1  /f\n" % pair for pair in model.maps), "maps")
+        self.stream(
+            md.AUXV, b"".join(struct.pack("<QQ", *pair) for pair in model.auxv.items()), "auxv"
+        )
+        self.stream(
+            md.MAPS,
+            b"".join(b"%x-%x r-xp 00000000 08:01 1  /f\n" % pair for pair in model.maps),
+            "maps",
+        )
         self.stream(md.REPORT, model.report, "report")
 
     def write(self):
@@ -112,7 +124,10 @@ class Writer:
         memory = [self.put(data) for _, data in model.memory]
         self.threads(memory)
         self.modules()
-        ranges = [struct.pack("<QII", start, len(data), rva) for (start, data), rva in zip(model.memory, memory)]
+        ranges = [
+            struct.pack("<QII", start, len(data), rva)
+            for (start, data), rva in zip(model.memory, memory)
+        ]
         self.stream(md.MEMORY_LIST, struct.pack("<I", len(ranges)) + b"".join(ranges), "memory")
         names = [struct.pack("<IQ", tid, self.string(name)) for tid, name in model.names.items()]
         self.stream(md.THREAD_NAMES, struct.pack("<I", len(names)) + b"".join(names), "names")
@@ -123,15 +138,25 @@ class Writer:
             self.stream(stream_type, data, f"stream {stream_type:#x}")
         self.out += model.padding
         entries = b"".join(struct.pack("<III", *stream) for stream in self.streams)
-        self.out[directory:directory + len(entries)] = entries
-        struct.pack_into("<IIIIIIQ", self.out, 0, md.SIGNATURE, md.VERSION, len(self.streams), directory, 0,
-                         1700000000, model.flags)
+        self.out[directory : directory + len(entries)] = entries
+        struct.pack_into(
+            "<IIIIIIQ",
+            self.out,
+            0,
+            md.SIGNATURE,
+            md.VERSION,
+            len(self.streams),
+            directory,
+            0,
+            1700000000,
+            model.flags,
+        )
         self.at["directory"] = directory
         return self.out
 
 
 def broken_rules(data):
-    return {text.split(":")[0] for text in check_minidump.violations(Minidump(bytes(data)))}
+    return {text.split(":")[0] for text in minidump_rules.violations(Minidump(bytes(data)))}
 
 
 def spoilt_model(**changes):
@@ -164,92 +189,161 @@ def stack_of(size):
 # rule -> files that break it; other rules may fire on them too.
 SPOILT = {
     "header": [
-        spoilt_bytes(("header", 0, "I", 0x504D444E)), spoilt_bytes(("header", 4, "I", 0xA794)),
-        spoilt_bytes(("header", 16, "I", 1)), spoilt_bytes(("header", 20, "I", 0)), spoilt_model(flags=0x2000000)],
+        spoilt_bytes(("header", 0, "I", 0x504D444E)),
+        spoilt_bytes(("header", 4, "I", 0xA794)),
+        spoilt_bytes(("header", 16, "I", 1)),
+        spoilt_bytes(("header", 20, "I", 0)),
+        spoilt_model(flags=0x2000000),
+    ],
     "directory": [
         spoilt_model(extra_streams=[(md.LIMITS, b"a"), (md.LIMITS, b"b")]),
-        spoilt_model(extra_streams=[(0x4C4C4442, b"a")]), spoilt_model(extra_streams=[(0, b"a")])],
-    "required_streams": [spoilt_bytes(("directory", entry_offset(stream), "I", 0x12345))
-                         for stream in check_minidump.REQUIRED],
+        spoilt_model(extra_streams=[(0x4C4C4442, b"a")]),
+        spoilt_model(extra_streams=[(0, b"a")]),
+    ],
+    "required_streams": [
+        spoilt_bytes(("directory", entry_offset(stream), "I", 0x12345))
+        for stream in minidump_rules.REQUIRED
+    ],
     "bounds": [
         spoilt_bytes(("directory", entry_offset(md.REPORT) + 4, "I", 0x1000000)),
         spoilt_bytes(("directory", entry_offset(md.MAPS) + 8, "I", 0xFFFFFFFF)),
-        spoilt_bytes(("threads", 4 + 36, "I", 0xFFFFFF0)), spoilt_bytes(("memory", 4 + 12, "I", 0xFFFFFF0)),
-        spoilt_bytes(("modules", 4 + 20, "I", 0xFFFFFF0)), spoilt_bytes(("header", 8, "I", 0xFFFFFFF))],
+        spoilt_bytes(("threads", 4 + 36, "I", 0xFFFFFF0)),
+        spoilt_bytes(("memory", 4 + 12, "I", 0xFFFFFF0)),
+        spoilt_bytes(("modules", 4 + 20, "I", 0xFFFFFF0)),
+        spoilt_bytes(("header", 8, "I", 0xFFFFFFF)),
+    ],
     "list_sizes": [
         spoilt_bytes(("directory", entry_offset(md.THREAD_LIST) + 4, "I", 8 + 2 * 48)),
         spoilt_bytes(("directory", entry_offset(md.MODULE_LIST) + 4, "I", 4 + 3 * 112)),
         spoilt_bytes(("directory", entry_offset(md.MEMORY_LIST) + 4, "I", 3)),
-        spoilt_model(extra_streams=[(md.MEMORY_INFO, struct.pack("<IIQ", 16, 48, 1) + bytes(47))])],
+        spoilt_model(extra_streams=[(md.MEMORY_INFO, struct.pack("<IIQ", 16, 48, 1) + bytes(47))]),
+    ],
     "fixed_sizes": [
         spoilt_bytes(("directory", entry_offset(md.SYSTEM_INFO) + 4, "I", 57)),
-        spoilt_bytes(("directory", entry_offset(md.MISC_INFO) + 4, "I", 1368))],
+        spoilt_bytes(("directory", entry_offset(md.MISC_INFO) + 4, "I", 1368)),
+    ],
     "pieces_apart": [
         spoilt_model(padding=bytes(100)),
         spoilt_bytes(("threads", 4 + 44, "I", 64)),
-        spoilt_bytes(("modules", 4 + 80, "I", 40))],
+        spoilt_bytes(("modules", 4 + 80, "I", 40)),
+    ],
     "strings": [
-        spoilt_bytes(("name 0", 0, "I", 23)), spoilt_bytes(("name 0", 4, "H", 0)), spoilt_bytes(("name 0", 4, "H", 0xD800)),
-        spoilt_bytes(("name 0", 4 + 24, "H", 7)), spoilt_model(names={700: "main", 701: "a\0b"}),
-        spoilt_model(modules=Model().modules[:1] + [(LIBC, 0x200000, "", b"\x02" * 20)] + Model().modules[2:])],
+        spoilt_bytes(("name 0", 0, "I", 23)),
+        spoilt_bytes(("name 0", 4, "H", 0)),
+        spoilt_bytes(("name 0", 4, "H", 0xD800)),
+        spoilt_bytes(("name 0", 4 + 24, "H", 7)),
+        spoilt_model(names={700: "main", 701: "a\0b"}),
+        spoilt_model(
+            modules=Model().modules[:1] + [(LIBC, 0x200000, "", b"\x02" * 20)] + Model().modules[2:]
+        ),
+    ],
     "system_info": [
-        spoilt_bytes(("system", 0, "H", 0)), spoilt_model(platform=0x8203), spoilt_model(processors=0),
-        spoilt_model(system_text="6.1.0")],
+        spoilt_bytes(("system", 0, "H", 0)),
+        spoilt_model(platform=0x8203),
+        spoilt_model(processors=0),
+        spoilt_model(system_text="6.1.0"),
+    ],
     "misc_info": [
-        spoilt_bytes(("misc", 0, "I", 44)), spoilt_bytes(("misc", 4, "I", 0)), spoilt_model(pid=0)],
+        spoilt_bytes(("misc", 0, "I", 44)),
+        spoilt_bytes(("misc", 4, "I", 0)),
+        spoilt_model(pid=0),
+    ],
     "thread_ids": [
-        spoilt_model(tids=[700, 700]), spoilt_model(tids=[700, 0]), spoilt_model(tids=[]), spoilt_model(pid=699)],
+        spoilt_model(tids=[700, 700]),
+        spoilt_model(tids=[700, 0]),
+        spoilt_model(tids=[]),
+        spoilt_model(pid=699),
+    ],
     "breakpad_limits": [
         spoilt_model(memory=Model().memory + [(0x10000 + i * 64, b"x" * 32) for i in range(4096)]),
-        spoilt_model(modules=Model().modules + [(0x10000 + i * 4096, 4096, "m", b"\x04" * 20) for i in range(2046)]),
-        spoilt_model(tids=list(range(700, 700 + 4097)), stacks=[(STACKS + i * 4096, bytes(160)) for i in range(4097)]),
-        spoilt_model(memory=[(0x10000, bytes((64 << 20) + 1))] + Model().memory)],
+        spoilt_model(
+            modules=Model().modules
+            + [(0x10000 + i * 4096, 4096, "m", b"\x04" * 20) for i in range(2046)]
+        ),
+        spoilt_model(
+            tids=list(range(700, 700 + 4097)),
+            stacks=[(STACKS + i * 4096, bytes(160)) for i in range(4097)],
+        ),
+        spoilt_model(memory=[(0x10000, bytes((64 << 20) + 1))] + Model().memory),
+    ],
     "contexts": [
-        spoilt_model(context_flags=0x10003F), spoilt_model(context_flags=0x8010001F),
-        spoilt_bytes(("threads", 4 + 40, "I", 1231)), spoilt_bytes(("threads", 4 + 48 + 40, "I", 0))],
+        spoilt_model(context_flags=0x10003F),
+        spoilt_model(context_flags=0x8010001F),
+        spoilt_bytes(("threads", 4 + 40, "I", 1231)),
+        spoilt_bytes(("threads", 4 + 48 + 40, "I", 0)),
+    ],
     "amd64_contexts": [
-        spoilt_bytes(("context 0", 52, "I", 0)), spoilt_bytes(("context 1", 56, "H", 0x10)),
-        spoilt_bytes(("context 1", 68, "I", 0))],
+        spoilt_bytes(("context 0", 52, "I", 0)),
+        spoilt_bytes(("context 1", 56, "H", 0x10)),
+        spoilt_bytes(("context 1", 68, "I", 0)),
+    ],
     "stack_pointers": [
-        spoilt_bytes(("context 0", 152, "Q", STACKS - 8)), spoilt_bytes(("context 0", 152, "Q", STACKS + 4096)),
-        spoilt_bytes(("context 1", 152, "Q", STACKS)), spoilt_model(stacks=stack_of(128))],
+        spoilt_bytes(("context 0", 152, "Q", STACKS - 8)),
+        spoilt_bytes(("context 0", 152, "Q", STACKS + 4096)),
+        spoilt_bytes(("context 1", 152, "Q", STACKS)),
+        spoilt_model(stacks=stack_of(128)),
+    ],
     "stacks_in_memory_list": [
-        spoilt_model(memory=Model().memory[:2]), spoilt_bytes(("threads", 4 + 36, "I", 32)),
-        spoilt_model(memory=Model().memory[:2] + [(STACKS + 0x10000, bytes(511))])],
+        spoilt_model(memory=Model().memory[:2]),
+        spoilt_bytes(("threads", 4 + 36, "I", 32)),
+        spoilt_model(memory=Model().memory[:2] + [(STACKS + 0x10000, bytes(511))]),
+    ],
     "instructions_in_memory_list": [
-        spoilt_model(memory=Model().stacks), spoilt_bytes(("context 1", 248, "Q", CODE + 256))],
+        spoilt_model(memory=Model().stacks),
+        spoilt_bytes(("context 1", 248, "Q", CODE + 256)),
+    ],
     "memory_ranges": [
         spoilt_model(memory=Model().memory + [(0x1000, b"")]),
         spoilt_model(memory=Model().memory + [(STACKS + 0xFF0, b"x" * 32)]),
         spoilt_model(memory=Model().memory + [(STACKS + 4096, b"x" * 32)]),
-        spoilt_model(memory=Model().memory + [((1 << 64) - 16, b"x" * 32)])],
+        spoilt_model(memory=Model().memory + [((1 << 64) - 16, b"x" * 32)]),
+    ],
     "module_ranges": [
-        spoilt_model(modules=[]), spoilt_bytes(("modules", 4 + 8, "I", 0)),
-        spoilt_bytes(("modules", 4, "Q", PROGRAM + 8)), spoilt_bytes(("modules", 4 + 108, "Q", PROGRAM))],
+        spoilt_model(modules=[]),
+        spoilt_bytes(("modules", 4 + 8, "I", 0)),
+        spoilt_bytes(("modules", 4, "Q", PROGRAM + 8)),
+        spoilt_bytes(("modules", 4 + 108, "Q", PROGRAM)),
+    ],
     "module_bases": [
-        spoilt_bytes(("modules", 4 + 108, "Q", LIBC + 4096)), spoilt_model(maps=Model().maps[1:])],
+        spoilt_bytes(("modules", 4 + 108, "Q", LIBC + 4096)),
+        spoilt_model(maps=Model().maps[1:]),
+    ],
     "module_records": [
-        spoilt_bytes(("record 1", 0, "I", 0x53445352)), spoilt_bytes(("modules", 4 + 76, "I", 4)),
+        spoilt_bytes(("record 1", 0, "I", 0x53445352)),
+        spoilt_bytes(("modules", 4 + 76, "I", 4)),
         spoilt_bytes(("modules", 4 + 24, "I", 1)),
-        spoilt_model(modules=[(*module[:3], bytes(20)) for module in Model().modules])],
+        spoilt_model(modules=[(*module[:3], bytes(20)) for module in Model().modules]),
+    ],
     "first_module": [
-        spoilt_model(modules=Model().modules[::-1]), spoilt_model(auxv={md.AT_SYSINFO_EHDR: VDSO, 0: 0})],
+        spoilt_model(modules=Model().modules[::-1]),
+        spoilt_model(auxv={md.AT_SYSINFO_EHDR: VDSO, 0: 0}),
+    ],
     "vdso_module": [
         spoilt_model(modules=Model().modules[:2]),
-        spoilt_model(modules=Model().modules[:2] + [(VDSO, 0x2000, "[vdso]", b"\x03" * 20)])],
+        spoilt_model(modules=Model().modules[:2] + [(VDSO, 0x2000, "[vdso]", b"\x03" * 20)]),
+    ],
     "thread_names": [
-        spoilt_model(names={700: "main"}), spoilt_model(names={700: "main", 701: "worker", 702: "x"}),
-        spoilt_bytes(("names", 4 + 12, "I", 700))],
+        spoilt_model(names={700: "main"}),
+        spoilt_model(names={700: "main", 701: "worker", 702: "x"}),
+        spoilt_bytes(("names", 4 + 12, "I", 700)),
+    ],
     "linux_texts": [
-        spoilt_bytes(("auxv", 32, "Q", 1)), spoilt_bytes(("status", 20, "B", ord("9"))), spoilt_model(maps=[]),
-        spoilt_bytes(("maps", 0, "B", ord("x")))],
-    "report": [spoilt_model(report=b"[]"), spoilt_model(report=b"{"), spoilt_model(report=b'{"a": "\xff"}')],
+        spoilt_bytes(("auxv", 32, "Q", 1)),
+        spoilt_bytes(("status", 20, "B", ord("9"))),
+        spoilt_model(maps=[]),
+        spoilt_bytes(("maps", 0, "B", ord("x"))),
+    ],
+    "report": [
+        spoilt_model(report=b"[]"),
+        spoilt_model(report=b"{"),
+        spoilt_model(report=b'{"a": "\xff"}'),
+    ],
 }
 
 
 class CheckMinidumpTest(unittest.TestCase):
     def test_good(self):
-        self.assertEqual(check_minidump.violations(Minidump(bytes(Writer(Model()).write()))), [])
+        self.assertEqual(minidump_rules.violations(Minidump(bytes(Writer(Model()).write()))), [])
 
     def test_stack_inside_a_larger_range(self):
         model = Model()
@@ -257,7 +351,7 @@ class CheckMinidumpTest(unittest.TestCase):
         self.assertEqual(broken_rules(Writer(model).write()), set())
 
     def test_every_rule_is_spoilt(self):
-        self.assertEqual(set(SPOILT), {rule.__name__ for rule in check_minidump.RULES})
+        self.assertEqual(set(SPOILT), {rule.__name__ for rule in minidump_rules.RULES})
 
     def test_rules_fire(self):
         for name, files in SPOILT.items():
@@ -275,18 +369,30 @@ class CheckMinidumpTest(unittest.TestCase):
         with tempfile.NamedTemporaryFile() as file:
             file.write(data)
             file.flush()
-            result = subprocess.run([sys.executable, CHECKER, file.name], capture_output=True, text=True, check=False)
+            result = subprocess.run(
+                [sys.executable, CHECKER, file.name], capture_output=True, text=True, check=False
+            )
         return result.returncode, json.loads(result.stdout)
 
     def test_summary(self):
         status, summary = self.run_checker(Writer(Model()).write())
         self.assertEqual(status, 0)
         self.assertEqual((summary["pid"], summary["flags"], summary["violations"]), (700, 0, []))
-        self.assertEqual(summary["threads"][1], {"tid": 701, "name": "worker", "pc": CODE + 128,
-                                                 "sp": STACKS + 0x10000 + 128, "stack_start": STACKS + 0x10000,
-                                                 "stack_bytes": 512})
-        self.assertEqual(summary["modules"][0], {"base": PROGRAM, "size": 0x4000, "name": "/bin/program",
-                                                 "build_id": "01" * 20})
+        self.assertEqual(
+            summary["threads"][1],
+            {
+                "tid": 701,
+                "name": "worker",
+                "pc": CODE + 128,
+                "sp": STACKS + 0x10000 + 128,
+                "stack_start": STACKS + 0x10000,
+                "stack_bytes": 512,
+            },
+        )
+        self.assertEqual(
+            summary["modules"][0],
+            {"base": PROGRAM, "size": 0x4000, "name": "/bin/program", "build_id": "01" * 20},
+        )
         self.assertEqual(summary["memory"], {"ranges": 3, "bytes": 256 + 4096 + 512})
 
     def test_exit_status_of_a_bad_file(self):

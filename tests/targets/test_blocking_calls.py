@@ -3,8 +3,9 @@
 
 usage: test_blocking_calls.py BLOCKING_CALLS
 
-Stops every thread and lets it go again, some hundred times: once as a careless debugger does, which must show up as
-violations of just the calls that the kernel does not restart, and once with those calls repaired, which must not.
+Stops every thread and lets it go again, some hundred times: once as a careless debugger does, which
+must show up as violations of just the calls that the kernel does not restart, and once with those
+calls repaired, which must not.
 """
 import ctypes
 import os
@@ -26,9 +27,22 @@ EINTR = 4
 
 # What the kernel ends with a bare EINTR when a stop interrupts it, as signal(7) lists it.
 NOT_RESTARTED = {
-    "epoll_wait", "epoll_pwait", "epoll_pwait2", "semop", "sigtimedwait", "io_getevents",
-    "accept_tcp", "accept_unix", "recv_tcp", "recv_unix", "recv_datagram", "recvmsg_unix",
-    "recvmmsg_datagram", "read_tcp", "send_unix", "write_unix",
+    "epoll_wait",
+    "epoll_pwait",
+    "epoll_pwait2",
+    "semop",
+    "sigtimedwait",
+    "io_getevents",
+    "accept_tcp",
+    "accept_unix",
+    "recv_tcp",
+    "recv_unix",
+    "recv_datagram",
+    "recvmsg_unix",
+    "recvmmsg_datagram",
+    "read_tcp",
+    "send_unix",
+    "write_unix",
 }
 # Where the answer depends on the kernel's version.
 MAY_NOT_BE_RESTARTED = {"io_uring_enter", "io_pgetevents"}
@@ -44,7 +58,7 @@ def ptrace(request, tid, address=0, data=0):
 
 
 def wait_for_interrupt(tid):
-    """Until the thread has stopped for our PTRACE_INTERRUPT; signals that come first are let through."""
+    """Until the thread has stopped for our PTRACE_INTERRUPT; signals before it are let through."""
     while True:
         _, status = os.waitpid(tid, WALL)
         if not os.WIFSTOPPED(status):
@@ -76,7 +90,9 @@ def stop_once(pid, repairing):
 
 class Target:
     def __init__(self):
-        self.process = subprocess.Popen([PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            [PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         self.skipped = []
         while not (line := self.process.stdout.readline()).startswith("ready "):
             self.skipped.append(line.strip())
@@ -89,8 +105,11 @@ class Target:
         violations = {}
         for line in lines[:-1]:
             words = line.split()
-            counts = {words[i]: int(words[i + 1]) for i in range(1, min(len(words) - 1, 11), 2)
-                      if words[i + 1].isdigit()}
+            counts = {
+                words[i]: int(words[i + 1])
+                for i in range(1, min(len(words) - 1, 11), 2)
+                if words[i + 1].isdigit()
+            }
             kind = words[0].split("/")[0]
             bad = sum(counts.get(name, 0) for name in ("early", "eintr", "wrong"))
             violations[kind] = violations.get(kind, 0) + bad
