@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PI_PLATFORM_LINUX_AUXV_H
+#define PI_PLATFORM_LINUX_AUXV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What the kernel told the program at its start (/proc/PID/auxv); 0: not there. */
+typedef struct pi_auxv {
+    uint64_t entry; /* AT_ENTRY */
+    uint64_t vdso;  /* AT_SYSINFO_EHDR */
+} pi_auxv;
+
+/* Of a 64-bit or a 32-bit process, little-endian. */
+pi_auxv pi_auxv_parse(const void *bytes, size_t length);
+
+#endif
