@@ -52,7 +52,8 @@ enum {
 #define PI_MISC_INFO_PROCESS_TIMES UINT32_C(0x2)
 
 /* Contexts' flags: the architecture, and which groups of registers are there. */
-#define PI_CONTEXT_AMD64_FLAGS UINT32_C(0x0010000f) /* control, integer, segments, floating point  \
+#define PI_CONTEXT_AMD64_FLAGS                                                                     \
+    UINT32_C(0x0010000f)                            /* control, integer, segments, floating point  \
                                                      */
 #define PI_CONTEXT_ARM64_FLAGS UINT32_C(0x00400007) /* control, integer, floating point */
 

@@ -7,6 +7,9 @@
 /* Registers and memory begin at multiples of this, for readers that map the file. */
 enum { DATA_ALIGNMENT = 16, STREAM_ALIGNMENT = 4 };
 
+/* SystemInfo, MiscInfo, ThreadNames, ModuleList, ThreadList, MemoryList. */
+enum { ALWAYS_WRITTEN = 6 };
+
 static const uint64_t header_stream_count = 8, header_directory_rva = 12;
 
 pi_location pi_minidump_location(pi_minidump *minidump, uint64_t begin) {
@@ -23,7 +26,7 @@ void pi_minidump_put_location(pi_minidump *minidump, pi_location location) {
 }
 
 void pi_minidump_add_stream(pi_minidump *minidump, uint32_t type, uint64_t begin) {
-    assert(minidump->stream_count < PI_MINIDUMP_MAX_STREAMS);
+    assert(minidump->stream_count < minidump->directory_count);
     minidump->streams[minidump->stream_count].type = type;
     minidump->streams[minidump->stream_count].location = pi_minidump_location(minidump, begin);
     minidump->stream_count++;
@@ -45,11 +48,12 @@ static void begin_file(pi_minidump *minidump) {
     pi_layout_u32(layout, 0); /* checksum: none */
     pi_layout_u32(layout, unix_seconds(minidump->snapshot->captured_at_unix_ns));
     pi_layout_u64(layout, minidump->snapshot->report.effective_type);
-    pi_layout_zeros(layout, PI_MINIDUMP_MAX_STREAMS * PI_MINIDUMP_DIRECTORY_ENTRY_BYTES);
+    pi_layout_zeros(layout, minidump->directory_count * PI_MINIDUMP_DIRECTORY_ENTRY_BYTES);
 }
 
 static void end_file(pi_minidump *minidump) {
     pi_layout *layout = &minidump->layout;
+    assert(layout->failure != 0 || minidump->stream_count == minidump->directory_count);
     pi_layout_set_u32(layout, header_stream_count, minidump->stream_count);
     pi_layout_set_u32(layout, header_directory_rva, PI_MINIDUMP_HEADER_BYTES);
     uint64_t entry = PI_MINIDUMP_HEADER_BYTES;
@@ -91,6 +95,8 @@ static void write_memory(pi_minidump *minidump) {
 int32_t pi_minidump_lay_out(const pi_snapshot *snapshot, pi_bytes report, uint64_t max_bytes,
                             pi_image **image, procinspect_error *error) {
     pi_minidump minidump = {.snapshot = snapshot, .report = report};
+    minidump.directory_count =
+        ALWAYS_WRITTEN + pi_text_stream_count(snapshot) + (report.length != 0 ? 1 : 0);
     begin_file(&minidump);
     pi_write_system_info(&minidump);
     pi_write_misc_info(&minidump);

@@ -13,7 +13,7 @@
  * So a file that was cut short still names its threads and modules.
  */
 
-/* The most streams that one dump has: room is kept for their directory. */
+/* The most streams that a dump has. */
 enum { PI_MINIDUMP_MAX_STREAMS = 15 };
 
 typedef struct pi_location {
@@ -29,7 +29,8 @@ typedef struct pi_minidump {
         uint32_t type;
         pi_location location;
     } streams[PI_MINIDUMP_MAX_STREAMS];
-    uint32_t stream_count;
+    uint32_t stream_count;      /* written so far */
+    uint32_t directory_count;   /* that the directory has room for */
     pi_location first_context;  /* the others follow, all of its size */
     uint64_t *memory_positions; /* in the file, of each of the snapshot's memory ranges */
 } pi_minidump;
@@ -52,8 +53,12 @@ void pi_write_system_info(pi_minidump *minidump);
 void pi_write_misc_info(pi_minidump *minidump);
 void pi_write_thread_names(pi_minidump *minidump);
 void pi_write_module_list(pi_minidump *minidump);
+uint32_t pi_text_stream_count(const pi_snapshot *snapshot);
 void pi_write_text_streams(pi_minidump *minidump);
 void pi_write_report(pi_minidump *minidump);
+
+/* Whether the ThreadList, and so ThreadNames, has this thread of the snapshot. */
+int pi_thread_is_listed(const pi_snapshot *snapshot, size_t index);
 
 /* The contexts of all threads of the ThreadList; before that list. */
 void pi_write_contexts(pi_minidump *minidump);

@@ -17,10 +17,24 @@ static const struct {
     {PI_TEXT_LIMITS, PI_STREAM_LIMITS},
 };
 
+enum { TEXT_STREAM_COUNT = sizeof text_streams / sizeof text_streams[0] };
+
+static pi_bytes text_of(const pi_snapshot *snapshot, size_t index) {
+    return snapshot->texts[text_streams[index].text];
+}
+
+/* A text that is empty has no stream: there is nothing in it that its absence would not say. */
+uint32_t pi_text_stream_count(const pi_snapshot *snapshot) {
+    uint32_t count = 0;
+    for (size_t i = 0; i < TEXT_STREAM_COUNT; i++)
+        count += text_of(snapshot, i).length != 0 ? 1 : 0;
+    return count;
+}
+
 void pi_write_text_streams(pi_minidump *minidump) {
-    for (size_t i = 0; i < sizeof text_streams / sizeof text_streams[0]; i++) {
-        pi_bytes text = minidump->snapshot->texts[text_streams[i].text];
-        if (text.data == NULL || text.length == 0)
+    for (size_t i = 0; i < TEXT_STREAM_COUNT; i++) {
+        pi_bytes text = text_of(minidump->snapshot, i);
+        if (text.length == 0)
             continue;
         uint64_t begin = minidump->layout.position;
         pi_layout_borrow(&minidump->layout, text.data, text.length);

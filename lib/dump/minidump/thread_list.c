@@ -7,7 +7,7 @@
  * main thread first, then ascending tids, so a repeated one stands beside its like or is the main
  * thread's.
  */
-static int is_listed(const pi_snapshot *snapshot, size_t index) {
+int pi_thread_is_listed(const pi_snapshot *snapshot, size_t index) {
     const pi_thread_snapshot *thread = &snapshot->threads[index];
     if (!thread->has_registers)
         return 0;
@@ -17,7 +17,7 @@ static int is_listed(const pi_snapshot *snapshot, size_t index) {
 static uint32_t listed_count(const pi_snapshot *snapshot) {
     uint32_t count = 0;
     for (size_t i = 0; i < snapshot->thread_count; i++)
-        count += is_listed(snapshot, i) ? 1 : 0;
+        count += pi_thread_is_listed(snapshot, i) ? 1 : 0;
     return count;
 }
 
@@ -32,7 +32,7 @@ void pi_write_contexts(pi_minidump *minidump) {
     minidump->first_context.size_bytes =
         amd64 ? PI_MINIDUMP_CONTEXT_AMD64_BYTES : PI_MINIDUMP_CONTEXT_ARM64_BYTES;
     for (size_t i = 0; i < snapshot->thread_count; i++) {
-        if (!is_listed(snapshot, i))
+        if (!pi_thread_is_listed(snapshot, i))
             continue;
         if (amd64)
             pi_write_context_amd64(&minidump->layout, &snapshot->threads[i].registers.amd64);
@@ -83,7 +83,7 @@ void pi_write_thread_list(pi_minidump *minidump) {
     pi_location context = minidump->first_context;
     pi_layout_u32(layout, listed_count(snapshot));
     for (size_t i = 0; i < snapshot->thread_count; i++) {
-        if (!is_listed(snapshot, i))
+        if (!pi_thread_is_listed(snapshot, i))
             continue;
         const pi_thread_snapshot *thread = &snapshot->threads[i];
         int amd64 = snapshot->architecture == PI_ARCHITECTURE_AMD64;

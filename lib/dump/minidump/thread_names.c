@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-/* The threads without registers are named too: their names are all that is known of them. */
 void pi_write_thread_names(pi_minidump *minidump) {
     const pi_snapshot *snapshot = minidump->snapshot;
     pi_layout *layout = &minidump->layout;
@@ -14,7 +13,7 @@ void pi_write_thread_names(pi_minidump *minidump) {
     }
     uint32_t count = 0;
     for (size_t i = 0; i < snapshot->thread_count; i++) {
-        if (snapshot->threads[i].name.data == NULL)
+        if (snapshot->threads[i].name.data == NULL || !pi_thread_is_listed(snapshot, i))
             continue;
         name_rvas[i] = pi_minidump_put_string(minidump, snapshot->threads[i].name, (pi_bytes){0});
         count++;
