@@ -99,8 +99,14 @@ PROCINSPECT_API int32_t procinspect_context_new(const procinspect_context_option
                                                 procinspect_context **context,
                                                 procinspect_error *error);
 
-/* Frees the context; handles made from it stay valid. No thread may be using it. NULL does nothing.
+/*
+ * Another reference to the context, for whoever keeps it longer than its maker does. Never fails;
+ * NULL gives NULL. Each reference is given up with procinspect_context_free.
  */
+PROCINSPECT_API procinspect_context *procinspect_context_retain(const procinspect_context *context);
+
+/* Gives up a reference; the last one frees the context. Handles made from it stay valid. NULL does
+ * nothing. */
 PROCINSPECT_API void procinspect_context_free(procinspect_context *context);
 
 #ifdef __cplusplus

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "http/exchange.h"
+#include "http/instance.h"
+#include "http/response.h"
+#include "http/target.h"
+#include "http/values.h"
+
+typedef struct dump_request {
+    uint32_t type;
+    const char *format; /* "raw" or one that this version doesn't have */
+    bool dry_run;
+    bool redact;
+} dump_request;
+
+static int32_t parse_format(const pi_http_exchange *exchange, const char **format,
+                            procinspect_error *error) {
+    static const char *const formats[] = {"raw", "zip", "core"};
+    pi_http_text text;
+    int32_t code = pi_http_query_text(exchange, "format", &text, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    *format = formats[0];
+    if (text.length == 0)
+        return PROCINSPECT_OK;
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        if (pi_http_text_is(text, formats[i])) {
+            *format = formats[i];
+            return PROCINSPECT_OK;
+        }
+    }
+    char quote[PI_HTTP_QUOTE_CAPACITY];
+    return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
+                        "format is '%s'; write raw, zip or core.", pi_http_quote(quote, text));
+}
+
+static int32_t parse_dump_request(const pi_http_exchange *exchange, dump_request *request,
+                                  procinspect_error *error) {
+    int32_t code = pi_http_query_number(exchange, "dumpType", &request->type, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    uint32_t unknown = request->type & ~PROCINSPECT_DUMP_TYPE_ALL;
+    if (unknown != 0)
+        return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
+                            "dumpType has the bits 0x%" PRIx32
+                            ", which MINIDUMP_TYPE doesn't have; leave them out.",
+                            unknown);
+    code = parse_format(exchange, &request->format, error);
+    if (code == PROCINSPECT_OK)
+        code = pi_http_query_boolean(exchange, "dryRun", &request->dry_run, error);
+    if (code == PROCINSPECT_OK)
+        code = pi_http_query_boolean(exchange, "redact", &request->redact, error);
+    return code;
+}
+
+static int32_t check_supported(const dump_request *request, procinspect_error *error) {
+    static const char remedy[] = "this version takes dumps of dumpType=0 with format=raw";
+    if (request->type != PROCINSPECT_DUMP_TYPE_NORMAL)
+        return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
+                            "dumpType 0x%" PRIx32 " is not supported yet; %s.", request->type,
+                            remedy);
+    if (request->format[0] != 'r')
+        return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
+                            "format=%s is not supported yet; %s.", request->format, remedy);
+    if (request->dry_run || request->redact)
+        return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
+                            "%s on a dump is not supported yet; %s, without it.",
+                            request->dry_run ? "dryRun" : "redact", remedy);
+    return PROCINSPECT_OK;
+}
+
+/* What both HEAD and GET answer. */
+static int32_t add_file_headers(pi_http_exchange *exchange, const procinspect_process *process,
+                                procinspect_error *error) {
+    const procinspect_process_info *info;
+    int32_t code = procinspect_process_info_read(process, PROCINSPECT_PROCESS_NAME, &info, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    char disposition[PI_HTTP_FILE_NAME_CAPACITY + 32];
+    char file_name[PI_HTTP_FILE_NAME_CAPACITY];
+    pi_http_dump_file_name(exchange->http, info->name, time(NULL), "dmp", file_name);
+    procinspect_process_info_free(info);
+    snprintf(disposition, sizeof disposition, "attachment; filename=%s", file_name);
+    code = pi_http_response_add_header(exchange->response, "Content-Type",
+                                       "application/octet-stream", error);
+    if (code == PROCINSPECT_OK)
+        code = pi_http_response_add_header(exchange->response, "Content-Disposition", disposition,
+                                           error);
+    return code;
+}
+
+static int32_t answer_dump(pi_http_exchange *exchange, procinspect_dump *dump,
+                           procinspect_error *error) {
+    procinspect_http_response *response = &exchange->response->public;
+    uint64_t pause_ns = procinspect_dump_report_get(dump)->pause_ns;
+    char pause_us[24];
+    snprintf(pause_us, sizeof pause_us, "%" PRIu64, pause_ns / 1000);
+    int32_t code =
+        pi_http_response_add_header(exchange->response, "X-Procinspect-Pause-Us", pause_us, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    procinspect_dump_stream_options options;
+    procinspect_dump_stream_options_init(&options, sizeof options);
+    options.cancellation = exchange->request.cancellation;
+    code = procinspect_stream_open_dump(dump, &options, &response->body, error);
+    if (code == PROCINSPECT_OK)
+        response->body_size_bytes = procinspect_stream_size_bytes(response->body);
+    return code;
+}
+
+static int32_t capture_and_answer(pi_http_exchange *exchange, const procinspect_process *process,
+                                  const dump_request *request, procinspect_error *error) {
+    procinspect_dump_options options;
+    procinspect_dump_options_init(&options, sizeof options);
+    options.type = request->type;
+    options.cancellation = exchange->request.cancellation;
+    procinspect_dump *dump;
+    int32_t code = procinspect_dump_capture(process, &options, &dump, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    code = answer_dump(exchange, dump, error);
+    procinspect_dump_free(dump); /* the stream keeps it */
+    return code;
+}
+
+int32_t pi_http_send_dump(pi_http_exchange *exchange, procinspect_error *error) {
+    dump_request request;
+    procinspect_process *process;
+    int32_t code = parse_dump_request(exchange, &request, error);
+    if (code == PROCINSPECT_OK)
+        code = pi_http_open_process(exchange, &process, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    code = check_supported(&request, error);
+    if (code == PROCINSPECT_OK)
+        code = add_file_headers(exchange, process, error);
+    exchange->response->public.status = 200;
+    exchange->response->public.body_size_bytes =
+        -1; /* HEAD names no size: only a capture knows it */
+    if (code == PROCINSPECT_OK && !exchange->is_head)
+        code = capture_and_answer(exchange, process, &request, error);
+    procinspect_process_free(process);
+    return code;
+}
