@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 
 #include "base/io.h"
 #include "platform/linux/file_identity.h"
+
+enum { MAP_FILES_PATH_SIZE = 64 };
 
 static bool is_below_dev(const pi_mapping *mapping) {
     static const char prefix[] = "/dev/";
@@ -91,39 +94,54 @@ static bool try_path(int root, const char *path, const pi_mapping *mapping, pi_m
     return false;
 }
 
-pi_module_file pi_module_file_find(int root, const pi_mapping *mapping, pi_mapping_names *names) {
+pi_module_file pi_module_file_find(int root, const pi_mapping *mapping, char *path, size_t length) {
     pi_module_file file = {.descriptor = -1, .os_errno = ENOENT};
     /* No path at all: memfd, say. And below /dev the kernel's mark has to do. */
-    if (mapping->path_length == 0 || mapping->path[0] != '/' || is_below_dev(mapping)) {
+    if (length == 0 || path[0] != '/' || is_below_dev(mapping)) {
         file.is_path_good = is_below_dev(mapping) && !mapping->is_marked_deleted;
         return file;
     }
-    bool has_escapes = names->restored_length != names->escaped_length;
-    for (unsigned without_mark = 0; without_mark < (names->mark_length != 0 ? 2 : 1);
-         without_mark++) {
-        for (unsigned escaped = 0; escaped < (has_escapes ? 2 : 1); escaped++) {
-            char *path = escaped != 0 ? names->escaped : names->restored;
-            size_t length = escaped != 0 ? names->escaped_length : names->restored_length;
-            size_t cut = length - (without_mark != 0 ? names->mark_length : 0);
-            char behind = path[cut];
-            path[cut] = '\0';
-            bool is_found = try_path(root, path, mapping, &file);
-            path[cut] = behind;
-            if (is_found) {
-                file.is_escaped_name = escaped != 0;
-                file.is_marked_name = names->mark_length != 0 && without_mark == 0;
-                return file;
-            }
-        }
+    if (try_path(root, path, mapping, &file)) {
+        file.is_mark_a_name = mapping->is_marked_deleted;
+    } else if (mapping->is_marked_deleted) {
+        size_t mark = mapping->path_length - pi_mapping_path_length_without_mark(mapping);
+        path[length - mark] = '\0';
+        try_path(root, path, mapping, &file);
+        path[length - mark] = ' ';
     }
     return file;
 }
 
+static void write_map_files_path(const pi_mapping *mapping, char path[MAP_FILES_PATH_SIZE]) {
+    snprintf(path, MAP_FILES_PATH_SIZE, "map_files/%" PRIx64 "-%" PRIx64, mapping->start,
+             mapping->end);
+}
+
+size_t pi_module_file_name(int process, const pi_mapping *mapping, char *path) {
+    size_t length = pi_maps_unescape(path, mapping->path, mapping->path_length);
+    path[length] = '\0';
+    if (length == mapping->path_length)
+        return length;
+    char link_path[MAP_FILES_PATH_SIZE], name[PATH_MAX], unescaped[PATH_MAX];
+    write_map_files_path(mapping, link_path);
+    ssize_t got = readlinkat(process, link_path, name, sizeof name);
+    if (got <= 0 || (size_t)got > mapping->path_length)
+        return length;
+    /* Something else may be mapped there by now. */
+    size_t name_length = (size_t)got;
+    if (pi_maps_unescape(unescaped, name, name_length) != length ||
+        memcmp(unescaped, path, length) != 0)
+        return length;
+    memcpy(path, name, name_length);
+    path[name_length] = '\0';
+    return name_length;
+}
+
 int pi_module_file_open_mapped(int process, const pi_mapping *mapping) {
-    char path[64];
+    char path[MAP_FILES_PATH_SIZE];
     if (is_below_dev(mapping))
         return -1;
-    snprintf(path, sizeof path, "map_files/%" PRIx64 "-%" PRIx64, mapping->start, mapping->end);
+    write_map_files_path(mapping, path);
     int handle = openat(process, path, O_PATH | O_CLOEXEC);
     bool is_same;
     return handle < 0 ? -1 : open_if_mapped(handle, mapping, &is_same);

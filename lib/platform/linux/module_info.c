@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "platform/linux/module_info.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -193,8 +192,8 @@ static void fill_is_debug(info_filler *filler) {
     }
     if (filler->object->file < 0) {
         int os_errno = filler->object->file_errno;
-        int32_t code = os_errno == ESTALE || os_errno == ENOENT ? PROCINSPECT_ERROR_NOT_FOUND
-                                                                : pi_error_code_of_errno(os_errno);
+        int32_t code = filler->object->is_path_stale ? PROCINSPECT_ERROR_NOT_FOUND
+                                                     : pi_error_code_of_errno(os_errno);
         set_unavailable(filler, PROCINSPECT_MODULE_IS_DEBUG, code, os_errno,
                         "Only the file tells, and it can't be opened: it was deleted or replaced, "
                         "or this user may not read it (the target's user or CAP_SYS_PTRACE, and "

@@ -24,7 +24,7 @@ void pi_module_object_close(pi_module_object *object) {
     pi_close(object->file);
     close_lazy(&object->root);
     close_lazy(&object->memory);
-    pi_buffer_free(&object->names);
+    pi_buffer_free(&object->name);
 }
 
 static int open_lazy(pi_lazy_descriptor *lazy, int directory, const char *name, int flags) {
@@ -113,27 +113,6 @@ void pi_module_object_use_memory(pi_module_object *object, uint64_t address, uin
     turn_to(object, -1, address, size_bytes);
 }
 
-/* The path in all its readings, one after the other in one buffer. */
-static int take_names(pi_module_object *object, const pi_mapping *mapping,
-                      pi_mapping_names *names) {
-    size_t length = mapping->path_length;
-    int result = pi_buffer_reserve(&object->names, 2 * (length + 1));
-    if (result != 0)
-        return result;
-    char *escaped = object->names.data;
-    char *restored = escaped + length + 1;
-    memcpy(escaped, mapping->path, length);
-    escaped[length] = '\0';
-    size_t restored_length = pi_maps_unescape(restored, escaped, length);
-    restored[restored_length] = '\0';
-    names->escaped = escaped;
-    names->escaped_length = length;
-    names->restored = restored;
-    names->restored_length = restored_length;
-    names->mark_length = length - pi_mapping_path_length_without_mark(mapping);
-    return 0;
-}
-
 /* Who couldn't look has only the kernel's word for it. */
 static bool is_stale(int os_errno, const pi_mapping *mapping) {
     bool looked =
@@ -142,17 +121,17 @@ static bool is_stale(int os_errno, const pi_mapping *mapping) {
 }
 
 int pi_module_object_use_mapping(pi_module_object *object, const pi_mapping *header) {
-    pi_mapping_names names;
-    int result = take_names(object, header, &names);
+    int process = object->process->directory;
+    int result = pi_buffer_reserve(&object->name, header->path_length + 1);
     if (result != 0)
         return result;
-    int root = open_lazy(&object->root, object->process->directory, "root", O_PATH | O_DIRECTORY);
-    pi_module_file found = root >= 0 ? pi_module_file_find(root, header, &names)
+    char *path = object->name.data;
+    size_t path_length = pi_module_file_name(process, header, path);
+    int root = open_lazy(&object->root, process, "root", O_PATH | O_DIRECTORY);
+    pi_module_file found = root >= 0 ? pi_module_file_find(root, header, path, path_length)
                                      : (pi_module_file){.descriptor = -1, .os_errno = EACCES};
-    char *path = found.is_escaped_name ? names.escaped : names.restored;
-    size_t path_length = found.is_escaped_name ? names.escaped_length : names.restored_length;
-    if (names.mark_length != 0 && !found.is_marked_name) {
-        path_length -= names.mark_length;
+    if (header->is_marked_deleted && !found.is_mark_a_name) {
+        path_length -= header->path_length - pi_mapping_path_length_without_mark(header);
         path[path_length] = '\0';
     }
     object->path = path;
@@ -161,7 +140,7 @@ int pi_module_object_use_mapping(pi_module_object *object, const pi_mapping *hea
     object->file_errno = found.os_errno;
     int file = found.descriptor;
     if (file < 0)
-        file = pi_module_file_open_mapped(object->process->directory, header);
+        file = pi_module_file_open_mapped(process, header);
     turn_to(object, file, header->start, header->end - header->start);
     return 0;
 }

@@ -32,7 +32,7 @@ typedef struct pi_module_object {
     const pi_process *process;
     pi_lazy_descriptor root;   /* of the target's mount namespace */
     pi_lazy_descriptor memory; /* of the target */
-    pi_buffer names;           /* what `path` points into */
+    pi_buffer name;            /* what `path` points into */
 
     /* The object at hand. */
     const char *path; /* newlines restored, without the kernel's mark; terminated */
