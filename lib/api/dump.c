@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/dump.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <procinspect/json.h>
+
+#include "api/context.h"
+#include "base/error.h"
+#include "base/options.h"
+#include "dump/image.h"
+#include "dump/reader_limits.h"
+
+struct procinspect_dump {
+    atomic_int references;
+    procinspect_context *context; /* its dump_count has this dump */
+    pi_snapshot *snapshot;        /* the report is its report */
+    pi_image *image;
+    /* One more note than the capture made, where the dump is too large for some readers. */
+    const procinspect_dump_note **notes;
+    procinspect_dump_note reader_note;
+    char reader_note_text[256];
+};
+
+static uint64_t monotonic_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void procinspect_dump_options_init(procinspect_dump_options *options, size_t struct_size) {
+    pi_options_init(options, struct_size);
+}
+
+procinspect_dump *pi_dump_retain(procinspect_dump *dump) {
+    atomic_fetch_add(&dump->references, 1);
+    return dump;
+}
+
+/* Takes one of the context's places for dumps, if one is free. */
+static int take_place(procinspect_context *context) {
+    unsigned taken = atomic_load(&context->dump_count);
+    do
+        if (taken >= context->options.max_concurrent_dumps)
+            return 0;
+    while (!atomic_compare_exchange_weak(&context->dump_count, &taken, taken + 1));
+    return 1;
+}
+
+/* The dump has one of those places; its _free gives it back. */
+static int32_t dump_new(procinspect_context *context, procinspect_dump **dump,
+                        procinspect_error *error) {
+    if (!take_place(context))
+        return pi_error_set(error, PROCINSPECT_ERROR_BUSY, 0,
+                            "%u dumps are being taken or sent, which is max_concurrent_dumps; try "
+                            "again when one of them is done, or raise that limit.",
+                            (unsigned)context->options.max_concurrent_dumps);
+    procinspect_dump *made = calloc(1, sizeof *made);
+    if (made == NULL) {
+        atomic_fetch_sub(&context->dump_count, 1);
+        return pi_error_no_memory(error);
+    }
+    atomic_init(&made->references, 1);
+    made->context = procinspect_context_retain(context);
+    *dump = made;
+    return PROCINSPECT_OK;
+}
+
+void procinspect_dump_free(procinspect_dump *dump) {
+    if (dump == NULL || atomic_fetch_sub(&dump->references, 1) != 1)
+        return;
+    pi_image_free(dump->image);
+    pi_snapshot_free(dump->snapshot);
+    free(dump->notes);
+    atomic_fetch_sub(&dump->context->dump_count, 1);
+    procinspect_context_free(dump->context);
+    free(dump);
+}
+
+/* May this be done, to this process, by this version? */
+static int32_t check(const procinspect_process *process, const procinspect_dump_options *options,
+                     procinspect_error *error) {
+    int32_t code = pi_dump_type_check_known(options->type, error);
+    if (code == PROCINSPECT_OK)
+        code = pi_policy_check(process->context, PROCINSPECT_ACTION_DUMP, process->platform, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    if (!pi_system_is_live(process->context->system))
+        return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
+                            "A context with a proc_root of its own can only look; use one without "
+                            "proc_root to take dumps.");
+    if (options->way != PROCINSPECT_DUMP_WAY_AUTO && options->way != PROCINSPECT_DUMP_WAY_HOLD)
+        return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
+                            "Way %u of taking a dump is not supported by this version; it has "
+                            "PROCINSPECT_DUMP_WAY_AUTO (0) and PROCINSPECT_DUMP_WAY_HOLD (1).",
+                            (unsigned)options->way);
+    return pi_dump_type_check_supported(options->type, pi_capture_types(), error);
+}
+
+/* The smaller of two limits of which 0 means none. */
+static uint64_t tighter(uint64_t one, uint64_t other) {
+    if (one == 0 || other == 0)
+        return one == 0 ? other : one;
+    return one < other ? one : other;
+}
+
+static int32_t add_reader_note(procinspect_dump *dump, procinspect_error *error) {
+    procinspect_dump_report *report = &dump->snapshot->report;
+    if (!pi_minidump_exceeds_readers(dump->snapshot, dump->reader_note_text,
+                                     sizeof dump->reader_note_text))
+        return PROCINSPECT_OK;
+    dump->notes = calloc(report->note_count + 1, sizeof *dump->notes);
+    if (dump->notes == NULL)
+        return pi_error_no_memory(error);
+    for (size_t i = 0; i < report->note_count; i++)
+        dump->notes[i] = report->notes[i];
+    dump->reader_note = (procinspect_dump_note){.kind = PROCINSPECT_DUMP_NOTE_LEFT_OUT,
+                                                .text = dump->reader_note_text};
+    dump->notes[report->note_count++] = &dump->reader_note;
+    report->notes = dump->notes;
+    return PROCINSPECT_OK;
+}
+
+static int32_t lay_out_once(procinspect_dump *dump, uint64_t max_bytes, procinspect_error *error) {
+    const procinspect_json *json;
+    int32_t code = procinspect_json_dump_report(&dump->snapshot->report, NULL, &json, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    pi_bytes text = {json->text, json->length_bytes};
+    code = pi_minidump_lay_out(dump->snapshot, text, max_bytes, &dump->image, error);
+    procinspect_json_free(json);
+    return code;
+}
+
+/*
+ * The dump holds its report, and the report the dump's size: laid out until both agree. That ends,
+ * since a larger size never makes the text shorter, and its digits are few.
+ */
+static int32_t lay_out(procinspect_dump *dump, uint64_t started_ns, uint64_t max_bytes,
+                       procinspect_error *error) {
+    procinspect_dump_report *report = &dump->snapshot->report;
+    report->size_bytes = 0;
+    report->total_ns = 0;
+    for (;;) {
+        int32_t code = lay_out_once(dump, max_bytes, error);
+        if (code != PROCINSPECT_OK)
+            return code;
+        uint64_t size = pi_image_size_bytes(dump->image);
+        if (size == report->size_bytes)
+            return PROCINSPECT_OK;
+        report->size_bytes = size;
+        if (report->total_ns == 0)
+            report->total_ns = monotonic_ns() - started_ns;
+        pi_image_free(dump->image);
+        dump->image = NULL;
+    }
+}
+
+static int32_t capture(procinspect_dump *dump, const procinspect_process *process,
+                       const procinspect_dump_options *options, procinspect_error *error) {
+    uint64_t started_ns = monotonic_ns();
+    const procinspect_context_options *limits = &process->context->options;
+    pi_capture_request request = {
+        .type = options->type,
+        .way = options->way,
+        .max_pause_ms = (uint32_t)tighter(options->max_pause_ms, limits->max_pause_ms),
+        .hold_buffer_bytes = limits->hold_buffer_bytes,
+        .cancellation = options->cancellation,
+    };
+    int32_t code = pi_capture(process->platform, &request, &dump->snapshot, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    dump->snapshot->report.requested_type = options->type;
+    dump->snapshot->report.effective_type = options->type;
+    code = add_reader_note(dump, error);
+    if (code == PROCINSPECT_OK)
+        code = lay_out(dump, started_ns, tighter(options->max_dump_bytes, limits->max_dump_bytes),
+                       error);
+    return code;
+}
+
+int32_t procinspect_dump_capture(const procinspect_process *process,
+                                 const procinspect_dump_options *options, procinspect_dump **dump,
+                                 procinspect_error *error) {
+    if (process == NULL || dump == NULL)
+        return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
+                            "procinspect_dump_capture: process or dump is NULL.");
+    procinspect_dump_options known;
+    int32_t code = pi_options_take(options, &known, sizeof known, sizeof known,
+                                   "procinspect_dump_options", error);
+    if (code == PROCINSPECT_OK)
+        code = check(process, &known, error);
+    procinspect_dump *made = NULL;
+    if (code == PROCINSPECT_OK)
+        code = dump_new(process->context, &made, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    code = capture(made, process, &known, error);
+    if (code != PROCINSPECT_OK) {
+        procinspect_dump_free(made);
+        return code;
+    }
+    *dump = made;
+    return PROCINSPECT_OK;
+}
+
+uint64_t procinspect_dump_size_bytes(const procinspect_dump *dump) {
+    return pi_image_size_bytes(dump->image);
+}
+
+int32_t procinspect_dump_read_at(const procinspect_dump *dump, uint64_t offset_bytes, void *buffer,
+                                 size_t capacity, size_t *length, procinspect_error *error) {
+    if (dump == NULL || length == NULL || (buffer == NULL && capacity != 0))
+        return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
+                            "procinspect_dump_read_at: dump, buffer or length is NULL.");
+    return pi_image_read_at(dump->image, offset_bytes, buffer, capacity, length, error);
+}
+
+const procinspect_dump_report *procinspect_dump_report_get(const procinspect_dump *dump) {
+    return &dump->snapshot->report;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PI_API_DUMP_H
+#define PI_API_DUMP_H
+
+#include <procinspect/dump.h>
+
+/* Another reference, given up with procinspect_dump_free. */
+procinspect_dump *pi_dump_retain(procinspect_dump *dump);
+
+/* 0; INVALID_ARGUMENT for bits that no dump type has; UNSUPPORTED for those beyond `supported`.
+ * Both name the bits, the second says what is supported. */
+int32_t pi_dump_type_check_known(uint32_t type, procinspect_error *error);
+int32_t pi_dump_type_check_supported(uint32_t type, uint32_t supported, procinspect_error *error);
+
+#endif

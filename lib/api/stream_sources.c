@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/dump.h"
+#include "api/stream.h"
+#include "base/error.h"
+#include "base/options.h"
+
+/* A dump as it is. */
+typedef struct dump_source {
+    pi_stream_source base;
+    procinspect_dump *dump;
+    uint64_t offset_bytes;
+} dump_source;
+
+static int32_t read_dump(pi_stream_source *base, void *buffer, size_t capacity, size_t *length,
+                         procinspect_error *error) {
+    dump_source *source = (dump_source *)base;
+    int32_t code = procinspect_dump_read_at(source->dump, source->offset_bytes, buffer, capacity,
+                                            length, error);
+    if (code == PROCINSPECT_OK)
+        source->offset_bytes += *length;
+    return code;
+}
+
+static void release_dump(pi_stream_source *base) {
+    dump_source *source = (dump_source *)base;
+    procinspect_dump_free(source->dump);
+    free(source);
+}
+
+void procinspect_dump_stream_options_init(procinspect_dump_stream_options *options,
+                                          size_t struct_size) {
+    pi_options_init(options, struct_size);
+}
+
+int32_t procinspect_stream_open_dump(procinspect_dump *dump,
+                                     const procinspect_dump_stream_options *options,
+                                     procinspect_stream **stream, procinspect_error *error) {
+    procinspect_dump_stream_options known;
+    if (dump == NULL || stream == NULL)
+        return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
+                            "procinspect_stream_open_dump: dump or stream is NULL.");
+    int32_t code = pi_options_take(options, &known, sizeof known, sizeof known,
+                                   "procinspect_dump_stream_options", error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    if (known.format != PROCINSPECT_DUMP_FORMAT_RAW)
+        return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
+                            "Dump format %u is not supported by this version; it has "
+                            "PROCINSPECT_DUMP_FORMAT_RAW (0).",
+                            (unsigned)known.format);
+    dump_source *source = malloc(sizeof *source);
+    if (source == NULL)
+        return pi_error_no_memory(error);
+    *source = (dump_source){.base = {.read = read_dump, .release = release_dump},
+                            .dump = pi_dump_retain(dump)};
+    return pi_stream_new(&source->base, (int64_t)procinspect_dump_size_bytes(dump),
+                         known.cancellation, stream, error);
+}
+
+/* A copy of bytes, which stand behind the struct. */
+typedef struct bytes_source {
+    pi_stream_source base;
+    size_t length;
+    size_t offset;
+    unsigned char bytes[];
+} bytes_source;
+
+static int32_t read_bytes(pi_stream_source *base, void *buffer, size_t capacity, size_t *length,
+                          procinspect_error *error) {
+    (void)error;
+    bytes_source *source = (bytes_source *)base;
+    size_t left = source->length - source->offset;
+    size_t taken = left < capacity ? left : capacity;
+    memcpy(buffer, source->bytes + source->offset, taken);
+    source->offset += taken;
+    *length = taken;
+    return PROCINSPECT_OK;
+}
+
+static void release_bytes(pi_stream_source *base) {
+    free(base);
+}
+
+int32_t procinspect_stream_open_bytes(const void *bytes, size_t length, procinspect_stream **stream,
+                                      procinspect_error *error) {
+    if ((bytes == NULL && length != 0) || stream == NULL)
+        return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
+                            "procinspect_stream_open_bytes: bytes or stream is NULL.");
+    bytes_source *source =
+        length > INT64_MAX - sizeof *source ? NULL : malloc(sizeof *source + length);
+    if (source == NULL)
+        return pi_error_no_memory(error);
+    source->base = (pi_stream_source){.read = read_bytes, .release = release_bytes};
+    source->length = length;
+    source->offset = 0;
+    if (length != 0)
+        memcpy(source->bytes, bytes, length);
+    return pi_stream_new(&source->base, (int64_t)length, NULL, stream, error);
+}
