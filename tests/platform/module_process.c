@@ -43,8 +43,8 @@ void target_end(pid_t pid) {
     assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
-modules modules_read_from(const char *proc_root, pid_t pid, uint64_t base, uint64_t members) {
-    modules read = {0};
+module_answer modules_read_from(const char *proc_root, pid_t pid, uint64_t base, uint64_t members) {
+    module_answer read = {0};
     pi_system *system;
     pi_process *process;
     read.result = pi_system_open(proc_root, &system, &read.error);
@@ -67,8 +67,8 @@ modules modules_read_from(const char *proc_root, pid_t pid, uint64_t base, uint6
     return read;
 }
 
-modules modules_read(pid_t pid) {
-    modules read = modules_read_from(NULL, pid, 0, PROCINSPECT_MODULE_EVERYTHING);
+module_answer modules_read(pid_t pid) {
+    module_answer read = modules_read_from(NULL, pid, 0, PROCINSPECT_MODULE_EVERYTHING);
     if (read.result != 0)
         fail_msg("%s", read.error.message);
     assert_int_equal(read.list->pid, pid);
@@ -84,8 +84,8 @@ modules modules_read(pid_t pid) {
     return read;
 }
 
-void modules_free(const modules *modules) {
-    pi_arena_free_root(modules->list);
+void modules_free(const module_answer *answer) {
+    pi_arena_free_root(answer->list);
 }
 
 static bool has_path(const procinspect_module_info *module, const char *path) {
@@ -93,20 +93,20 @@ static bool has_path(const procinspect_module_info *module, const char *path) {
            memcmp(module->path_bytes, path, strlen(path)) == 0;
 }
 
-bool module_is_there(const modules *modules, const char *path) {
-    for (size_t i = 0; i < modules->list->count; i++)
-        if (has_path(modules->list->items[i], path))
+bool module_is_there(const module_answer *answer, const char *path) {
+    for (size_t i = 0; i < answer->list->count; i++)
+        if (has_path(answer->list->items[i], path))
             return true;
     return false;
 }
 
-const procinspect_module_info *module_find(const modules *modules, const char *path) {
+const procinspect_module_info *module_find(const module_answer *answer, const char *path) {
     const procinspect_module_info *found = NULL;
-    for (size_t i = 0; i < modules->list->count; i++) {
-        if (!has_path(modules->list->items[i], path))
+    for (size_t i = 0; i < answer->list->count; i++) {
+        if (!has_path(answer->list->items[i], path))
             continue;
         assert_null(found);
-        found = modules->list->items[i];
+        found = answer->list->items[i];
     }
     if (found == NULL)
         fail_msg("no module %s", path);

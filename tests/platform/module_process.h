@@ -20,18 +20,18 @@ pid_t target_start(const char *program, const char *const arguments[4]);
 void target_end(pid_t pid);
 
 /* What pi_modules_read answers; list is NULL where it failed. */
-typedef struct modules {
+typedef struct module_answer {
     int32_t result;
     procinspect_error error;
     const procinspect_module_list *list;
-} modules;
-modules modules_read_from(const char *proc_root, pid_t pid, uint64_t base, uint64_t members);
-modules modules_read(pid_t pid);
-void modules_free(const modules *modules);
+} module_answer;
+module_answer modules_read_from(const char *proc_root, pid_t pid, uint64_t base, uint64_t members);
+module_answer modules_read(pid_t pid);
+void modules_free(const module_answer *answer);
 
 /* Of the modules with this path, the only one. */
-const procinspect_module_info *module_find(const modules *modules, const char *path);
-bool module_is_there(const modules *modules, const char *path);
+const procinspect_module_info *module_find(const module_answer *answer, const char *path);
+bool module_is_there(const module_answer *answer, const char *path);
 
 /* In hex. */
 void assert_build_id(const procinspect_module_info *module, const char *build_id);

@@ -39,7 +39,7 @@ static void check_name(const char *folder, const char *name, const char *build_i
     copy_file(TARGET("pie"), path);
     pid_t pid = target_start(path, no_arguments);
 
-    modules read = modules_read(pid);
+    module_answer read = modules_read(pid);
     const procinspect_module_info *module = module_find(&read, path);
     assert_build_id(module, build_id);
     assert_int_equal(module->flags, PROCINSPECT_MODULE_FLAG_EXECUTABLE);
@@ -103,7 +103,7 @@ static void a_deleted_library(void **state) {
     snprintf(path, sizeof path, "%s/deleted library", folder);
     pid_t pid = start_with_library(path);
     assert_int_equal(unlink(path), 0);
-    modules read = modules_read(pid);
+    module_answer read = modules_read(pid);
     assert_sample(module_find(&read, path), PROCINSPECT_MODULE_FLAG_DELETED);
     modules_free(&read);
     target_end(pid);
@@ -119,7 +119,7 @@ static void a_replaced_library(void **state) {
     pid_t pid = start_with_library(path);
     copy_file(TARGET("pie"), other);
     assert_int_equal(rename(other, path), 0);
-    modules read = modules_read(pid);
+    module_answer read = modules_read(pid);
     assert_sample(module_find(&read, path), PROCINSPECT_MODULE_FLAG_DELETED);
     modules_free(&read);
 
@@ -154,7 +154,7 @@ static void a_library_that_has_another_name_left(void **state) {
     assert_int_equal(unlink(path), 0);
     assert_int_equal(rename(other, path), 0);
     /* The kernel still says "deleted" of it; the path leads to the file all the same. */
-    modules read = modules_read(pid);
+    module_answer read = modules_read(pid);
     assert_sample(module_find(&read, path), 0);
     modules_free(&read);
     target_end(pid);
@@ -205,7 +205,7 @@ static void another_mount_namespace(void **state) {
         skip();
     }
     assert_int_not_equal(access(path, F_OK), 0);
-    modules read = modules_read(pid);
+    module_answer read = modules_read(pid);
     const procinspect_module_info *module = module_find(&read, path);
     assert_sample(module, 0);
     assert_int_equal(module->is_debug, 1);
@@ -239,7 +239,7 @@ static void an_overlay(void **state) {
         folder_remove(folder);
         skip();
     }
-    modules read = modules_read(pid);
+    module_answer read = modules_read(pid);
     const procinspect_module_info *module = module_find(&read, path);
     assert_sample(module, 0);
     assert_int_equal(module->is_debug, 1);
@@ -281,7 +281,7 @@ static void a_recorded_tree(void **state) {
     write_file(process, "stat", stat_text, sizeof stat_text - 1);
     write_file(process, "maps", maps, sizeof maps - 1);
     write_file(process, "auxv", auxv, sizeof auxv);
-    modules read = modules_read_from(folder, 42, 0, PROCINSPECT_MODULE_EVERYTHING);
+    module_answer read = modules_read_from(folder, 42, 0, PROCINSPECT_MODULE_EVERYTHING);
     assert_int_equal(read.result, 0);
     assert_int_equal(read.list->count, 3);
     const procinspect_module_info *module = module_find(&read, "/opt/pro gram\n1");

@@ -38,7 +38,7 @@ static void a_program_of_each_kind(void **state) {
                                            TARGET("static_pie")};
     for (size_t i = 0; i < 4; i++) {
         pid_t pid = target_start(programs[i], no_arguments);
-        modules read = modules_read(pid);
+        module_answer read = modules_read(pid);
         const procinspect_module_info *module = module_find(&read, programs[i]);
         char build_id[129];
         read_build_id(programs[i], build_id);
@@ -65,7 +65,7 @@ static void a_library_with_everything(void **state) {
     (void)state;
     const char *arguments[4] = {"load", SAMPLE};
     pid_t pid = target_start(TARGET("pie"), arguments);
-    modules read = modules_read(pid);
+    module_answer read = modules_read(pid);
     const procinspect_module_info *module = module_find(&read, SAMPLE);
     assert_int_equal(module->known, PROCINSPECT_MODULE_EVERYTHING);
     assert_int_equal(module->unavailable_count, 0);
@@ -88,10 +88,10 @@ static void only_what_is_asked_for(void **state) {
     (void)state;
     const char *arguments[4] = {"load", SAMPLE};
     pid_t pid = target_start(TARGET("pie"), arguments);
-    modules all = modules_read(pid);
+    module_answer all = modules_read(pid);
     for (size_t i = 0; i < all.list->count; i++) {
         uint64_t base = all.list->items[i]->base_address;
-        modules one = modules_read_from(NULL, pid, base, PROCINSPECT_MODULE_SONAME);
+        module_answer one = modules_read_from(NULL, pid, base, PROCINSPECT_MODULE_SONAME);
         assert_int_equal(one.result, 0);
         assert_int_equal(one.list->count, 1);
         const procinspect_module_info *module = one.list->items[0];
@@ -103,7 +103,7 @@ static void only_what_is_asked_for(void **state) {
         assert_null(module->build_id);
         modules_free(&one);
     }
-    modules none = modules_read_from(NULL, pid, 0x1000, PROCINSPECT_MODULE_EVERYTHING);
+    module_answer none = modules_read_from(NULL, pid, 0x1000, PROCINSPECT_MODULE_EVERYTHING);
     assert_int_equal(none.result, PROCINSPECT_ERROR_NOT_FOUND);
     assert_non_null(strstr(none.error.message, "1000"));
     modules_free(&all);
@@ -112,7 +112,7 @@ static void only_what_is_asked_for(void **state) {
 
 static void the_vdso(void **state) {
     (void)state;
-    modules read = modules_read(getpid());
+    module_answer read = modules_read(getpid());
     const procinspect_module_info *module = module_find(&read, "linux-gate.so");
     assert_int_equal(module->base_address, getauxval(AT_SYSINFO_EHDR));
     assert_int_equal(module->flags, PROCINSPECT_MODULE_FLAG_VDSO);
@@ -128,7 +128,7 @@ static void files_that_are_mapped_as_data(void **state) {
     (void)state;
     const char *text[4] = {"map", "/etc/passwd", "map", TARGET("pie")};
     pid_t pid = target_start(TARGET("pie"), text);
-    modules read = modules_read(pid);
+    module_answer read = modules_read(pid);
     assert_false(module_is_there(&read, "/etc/passwd"));
     /* Its own file a second time, somewhere else: still the one with the code. */
     const procinspect_module_info *module = module_find(&read, TARGET("pie"));
@@ -152,7 +152,7 @@ static void processes_without_memory(void **state) {
         _exit(0);
     siginfo_t info;
     assert_int_equal(waitid(P_PID, (id_t)zombie, &info, WEXITED | WNOWAIT), 0);
-    modules read = modules_read(zombie);
+    module_answer read = modules_read(zombie);
     assert_int_equal(read.list->count, 0);
     modules_free(&read);
     assert_int_equal(waitpid(zombie, NULL, 0), zombie);
@@ -223,7 +223,7 @@ static void as_many_mappings_as_there_can_be(void **state) {
     assert_true(count > 50000);
     struct timespec begin, end;
     clock_gettime(CLOCK_MONOTONIC, &begin);
-    modules read = modules_read(pid);
+    module_answer read = modules_read(pid);
     clock_gettime(CLOCK_MONOTONIC, &end);
     double seconds =
         (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
