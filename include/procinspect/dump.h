@@ -79,9 +79,9 @@ PROCINSPECT_API void procinspect_dump_options_init(procinspect_dump_options *opt
  *
  * Errors: INVALID_ARGUMENT, POLICY (dumps not allowed), BUSY (max_concurrent_dumps), GONE,
  * REPLACED, PERMISSION, TRACED, TOO_LARGE, UNSUPPORTED (the type, the way, the target's
- * architecture, a context with its own proc_root, a kernel thread or zombie), TIMED_OUT
- * (max_pause_ms), CANCELLED, IO, NO_MEMORY, NO_RESOURCES. After every one of them the target runs
- * as before.
+ * architecture, a context with its own proc_root or with redacted_names, a kernel thread or
+ * zombie), TIMED_OUT (max_pause_ms), CANCELLED, IO, NO_MEMORY, NO_RESOURCES. After every one of
+ * them the target runs as before.
  */
 PROCINSPECT_API int32_t procinspect_dump_capture(const procinspect_process *process,
                                                  const procinspect_dump_options *options,

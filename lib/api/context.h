@@ -23,9 +23,6 @@ struct procinspect_process {
     pi_process *platform;
 };
 
-struct procinspect_context *pi_context_retain(const procinspect_context *context);
-void pi_context_release(struct procinspect_context *context);
-
 /* 0, or POLICY with a message that names the setting: may `action` (PROCINSPECT_ACTION_…) be done
  * to this process? Asks user scope, allow bits and the authorize callback, in that order. */
 int32_t pi_policy_check(const procinspect_context *context, uint32_t action,

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/context.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/options.h"
+
+enum {
+    DEFAULT_MAX_CONCURRENT_DUMPS = 4,
+    DEFAULT_HOLD_BUFFER_BYTES = 64 * 1024 * 1024,
+    DEFAULT_MAX_PAUSE_MS = 5000,
+    /* A host's list of names is short; a count beyond this is a mistake, not a list. */
+    MAX_REDACTED_NAMES = 10000
+};
+
+void procinspect_context_options_init(procinspect_context_options *options, size_t struct_size) {
+    pi_options_init(options, struct_size);
+}
+
+static int32_t check(const procinspect_context_options *options, procinspect_error *error) {
+    const uint32_t known_allow =
+        PROCINSPECT_ALLOW_ENVIRONMENT | PROCINSPECT_ALLOW_DUMP | PROCINSPECT_ALLOW_KILL;
+    if ((options->allow & ~known_allow) != 0)
+        return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
+                            "procinspect_context_options: allow has unknown bits (0x%x); use "
+                            "PROCINSPECT_ALLOW_… values.",
+                            (unsigned)(options->allow & ~known_allow));
+    if (options->user_scope > PROCINSPECT_USER_SCOPE_ALL)
+        return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
+                            "procinspect_context_options: user_scope %u is none of "
+                            "PROCINSPECT_USER_SCOPE_….",
+                            (unsigned)options->user_scope);
+    if (options->reserved != 0)
+        return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
+                            "procinspect_context_options: reserved must be 0.");
+    if (options->redacted_name_count > MAX_REDACTED_NAMES ||
+        (options->redacted_name_count != 0 && options->redacted_names == NULL))
+        return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
+                            "procinspect_context_options: redacted_names must have "
+                            "redacted_name_count names, at most %d.",
+                            MAX_REDACTED_NAMES);
+    for (size_t i = 0; i < options->redacted_name_count; i++)
+        if (options->redacted_names[i] == NULL)
+            return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
+                                "procinspect_context_options: redacted_names[%zu] is NULL.", i);
+    return PROCINSPECT_OK;
+}
+
+static void set_defaults(procinspect_context_options *options) {
+    if (options->max_concurrent_dumps == 0)
+        options->max_concurrent_dumps = DEFAULT_MAX_CONCURRENT_DUMPS;
+    if (options->hold_buffer_bytes == 0)
+        options->hold_buffer_bytes = DEFAULT_HOLD_BUFFER_BYTES;
+    if (options->max_pause_ms == 0)
+        options->max_pause_ms = DEFAULT_MAX_PAUSE_MS;
+}
+
+static int32_t copy_redacted_names(procinspect_context *context, procinspect_error *error) {
+    size_t count = context->options.redacted_name_count;
+    if (count == 0)
+        return PROCINSPECT_OK;
+    context->redacted_names = calloc(count, sizeof(char *));
+    if (context->redacted_names == NULL)
+        return pi_error_no_memory(error);
+    for (size_t i = 0; i < count; i++) {
+        context->redacted_names[i] = strdup(context->options.redacted_names[i]);
+        if (context->redacted_names[i] == NULL)
+            return pi_error_no_memory(error);
+    }
+    return PROCINSPECT_OK;
+}
+
+int32_t procinspect_context_new(const procinspect_context_options *options,
+                                procinspect_context **context, procinspect_error *error) {
+    if (context == NULL)
+        return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
+                            "procinspect_context_new: context is NULL.");
+    procinspect_context *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return pi_error_no_memory(error);
+    atomic_init(&made->references, 1);
+    int32_t code = pi_options_take(options, &made->options, sizeof made->options,
+                                   sizeof made->options, "procinspect_context_options", error);
+    if (code == PROCINSPECT_OK)
+        code = check(&made->options, error);
+    if (code == PROCINSPECT_OK)
+        code = copy_redacted_names(made, error);
+    if (code == PROCINSPECT_OK)
+        code = pi_system_open(made->options.proc_root, &made->system, error);
+    if (code != PROCINSPECT_OK) {
+        procinspect_context_free(made);
+        return code;
+    }
+    set_defaults(&made->options);
+    /* The caller's texts were copied, or are not needed any more. */
+    made->options.proc_root = NULL;
+    made->options.redacted_names = NULL;
+    *context = made;
+    return PROCINSPECT_OK;
+}
+
+procinspect_context *procinspect_context_retain(const procinspect_context *context) {
+    if (context == NULL)
+        return NULL;
+    /* Callers see the context as const; what changes is its count of references alone. */
+    procinspect_context *counted = (procinspect_context *)(uintptr_t)context;
+    atomic_fetch_add(&counted->references, 1);
+    return counted;
+}
+
+void procinspect_context_free(procinspect_context *context) {
+    if (context == NULL || atomic_fetch_sub(&context->references, 1) != 1)
+        return;
+    pi_system_close(context->system);
+    for (size_t i = 0; context->redacted_names != NULL && i < context->options.redacted_name_count;
+         i++)
+        free(context->redacted_names[i]);
+    free(context->redacted_names);
+    free(context);
+}
