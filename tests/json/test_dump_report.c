@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+#include "json/json_check.h"
+
+static void members_have_their_own_names(void **state) {
+    (void)state;
+    const procinspect_dump_note notes[] = {
+        {PROCINSPECT_DUMP_NOTE_LEFT_OUT, 0, "a"},
+        {PROCINSPECT_DUMP_NOTE_SHORTENED, 11, "b"},
+        {PROCINSPECT_DUMP_NOTE_UNREADABLE, 0, "c\xff"},
+        {PROCINSPECT_DUMP_NOTE_THREAD_NOT_STOPPED, 12, "d"},
+        {99, 0, NULL},
+    };
+    const procinspect_dump_note *items[5];
+    for (size_t i = 0; i < 5; i++)
+        items[i] = &notes[i];
+    const procinspect_dump_report report = {
+        .pid = 1,
+        .requested_type = 2,
+        .effective_type = 3,
+        .way = PROCINSPECT_DUMP_WAY_HOLD,
+        .size_bytes = UINT64_MAX,
+        .memory_bytes = 5,
+        .unreadable_memory_bytes = 6,
+        .thread_count = 7,
+        .module_count = 8,
+        .restarted_call_count = UINT32_MAX,
+        .captured_at_unix_ns = -10,
+        .pause_ns = 11,
+        .pause_stop_ns = 12,
+        .pause_registers_ns = 13,
+        .pause_memory_ns = 14,
+        .pause_resume_ns = 15,
+        .total_ns = 16,
+        .notes = items,
+        .note_count = 5,
+    };
+    const procinspect_json *json = NULL;
+    assert_int_equal(procinspect_json_dump_report(&report, NULL, &json, NULL), 0);
+    assert_string_equal(
+        json->text,
+        "{\"pid\":1,\"requested_type\":2,\"effective_type\":3,\"way\":1,"
+        "\"size_bytes\":9223372036854775807,\"memory_bytes\":5,\"unreadable_memory_bytes\":6,"
+        "\"thread_count\":7,\"module_count\":8,\"restarted_call_count\":4294967295,"
+        "\"captured_at_unix_ns\":-10,\"pause_ns\":11,\"pause_stop_ns\":12,"
+        "\"pause_registers_ns\":13,\"pause_memory_ns\":14,\"pause_resume_ns\":15,\"total_ns\":16,"
+        "\"notes\":[{\"kind\":\"left_out\",\"tid\":0,\"text\":\"a\"},"
+        "{\"kind\":\"shortened\",\"tid\":11,\"text\":\"b\"},"
+        "{\"kind\":\"unreadable\",\"tid\":0,\"text\":\"c\xef\xbf\xbd\"},"
+        "{\"kind\":\"thread_not_stopped\",\"tid\":12,\"text\":\"d\"},"
+        "{\"kind\":\"other\",\"tid\":0,\"text\":null}]}");
+    procinspect_json_free(json);
+}
+
+static void a_report_without_notes(void **state) {
+    (void)state;
+    const procinspect_json *json = NULL;
+    assert_int_equal(procinspect_json_dump_report(&(procinspect_dump_report){0}, NULL, &json, NULL),
+                     0);
+    json_t *object = parse_text(json);
+    assert_size(object, "notes", 0);
+    json_decref(object);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(members_have_their_own_names),
+        cmocka_unit_test(a_report_without_notes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
