@@ -11,9 +11,9 @@ extern "C" {
 
 /*
  * Modules of a process: the ELF objects that it has mapped, executable, shared libraries and the
- * kernel's vDSO. One file is one module, however many mappings it has (a library that dlmopen loaded
- * twice is two, and a view of a file beside its code is none); a file that is mapped as data only and
- * isn't ELF is none.
+ * kernel's vDSO. One file is one module, however many mappings it has (a library that dlmopen
+ * loaded twice is two, and a view of a file beside its code is none); a file that is mapped as data
+ * only and isn't ELF is none.
  *
  * The mappings come from /proc/PID/maps. The ELF object is read from the file behind the mapping,
  * if the path in the target's mount namespace (/proc/PID/root) still leads to the mapped device and
