@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+#include <procinspect/stream.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "api/stream.h"
+
+enum { LENGTH = 1000003 };
+
+static unsigned char content[LENGTH];
+
+static void fill_content(void) {
+    for (size_t i = 0; i < LENGTH; i++)
+        content[i] = (unsigned char)((i * 0x9e3779b97f4a7c15u) >> 56);
+}
+
+static procinspect_stream *content_stream(procinspect_cancellation *cancellation) {
+    procinspect_stream *stream;
+    assert_int_equal(procinspect_stream_open_bytes(content, LENGTH, &stream, NULL), 0);
+    /* Only streams over dumps are given one from outside. */
+    assert_null(stream->cancellation);
+    stream->cancellation = cancellation;
+    return stream;
+}
+
+static void pause_ms(long milliseconds) {
+    struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000};
+    nanosleep(&time, NULL);
+}
+
+static double now_s(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* A reader that takes what comes and compares it. */
+typedef struct reader {
+    int descriptor;
+    long pause_ms; /* before each part */
+    size_t part_bytes;
+    size_t received;
+    int wrong;
+    pthread_t thread;
+} reader;
+
+static void *receive(void *argument) {
+    reader *self = argument;
+    unsigned char part[65536];
+    for (;;) {
+        if (self->pause_ms != 0)
+            pause_ms(self->pause_ms);
+        ssize_t count = read(self->descriptor, part, self->part_bytes);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            return NULL;
+        if (self->received + (size_t)count > LENGTH ||
+            memcmp(part, content + self->received, (size_t)count) != 0)
+            self->wrong = 1;
+        self->received += (size_t)count;
+    }
+}
+
+/* Writes all of the content into ends[1] while a thread reads from ends[0]. */
+static void assert_arrives(const int ends[2], long reader_pause_ms, size_t part_bytes,
+                           procinspect_cancellation *cancellation) {
+    reader other = {.descriptor = ends[0], .pause_ms = reader_pause_ms, .part_bytes = part_bytes};
+    procinspect_stream *stream = content_stream(cancellation);
+    procinspect_error error = {0};
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the writer */
+    assert_int_equal(pthread_create(&other.thread, NULL, receive, &other), 0);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int32_t code = procinspect_stream_write_to_descriptor(stream, ends[1], &error);
+    close(ends[1]);
+    pthread_join(other.thread, NULL);
+    close(ends[0]);
+    assert_string_equal(error.message, "");
+    assert_int_equal(code, 0);
+    assert_int_equal(other.received, LENGTH);
+    assert_int_equal(other.wrong, 0);
+    assert_int_equal(procinspect_stream_position_bytes(stream), LENGTH);
+    stream->cancellation = NULL;
+    procinspect_stream_free(stream);
+}
+
+static procinspect_cancellation *new_cancellation(void) {
+    procinspect_cancellation *cancellation;
+    assert_int_equal(procinspect_cancellation_new(&cancellation, NULL), 0);
+    return cancellation;
+}
+
+static void into_a_file(void **state) {
+    (void)state;
+    char path[] = "/tmp/procinspect-stream-XXXXXX";
+    int file = mkstemp(path);
+    assert_true(file >= 0);
+    unlink(path);
+    assert_int_equal(write(file, "head", 4), 4);
+    procinspect_stream *stream = content_stream(NULL);
+    assert_int_equal(procinspect_stream_write_to_descriptor(stream, file, NULL), 0);
+    assert_int_equal(lseek(file, 0, SEEK_CUR), 4 + LENGTH);
+    unsigned char *bytes = malloc(LENGTH);
+    assert_int_equal(pread(file, bytes, LENGTH, 4), LENGTH);
+    assert_memory_equal(bytes, content, LENGTH);
+    /* All was given: nothing more comes. */
+    assert_int_equal(procinspect_stream_write_to_descriptor(stream, file, NULL), 0);
+    assert_int_equal(lseek(file, 0, SEEK_CUR), 4 + LENGTH);
+    free(bytes);
+    close(file);
+    procinspect_stream_free(stream);
+}
+
+static void into_pipes_blocking_or_not(void **state) {
+    (void)state;
+    procinspect_cancellation *cancellation = new_cancellation();
+    for (int i = 0; i < 4; i++) {
+        int ends[2];
+        assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+        if (i & 1)
+            assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+        assert_arrives(ends, 0, 65536, i & 2 ? cancellation : NULL);
+    }
+    procinspect_cancellation_free(cancellation);
+}
+
+static void into_sockets_with_a_slow_reader(void **state) {
+    (void)state;
+    procinspect_cancellation *cancellation = new_cancellation();
+    for (int i = 0; i < 4; i++) {
+        int ends[2], small = 4096;
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+        if (i & 1)
+            assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+        assert_arrives(ends, 1, 16384, i & 2 ? cancellation : NULL);
+    }
+    procinspect_cancellation_free(cancellation);
+}
+
+static void ignore_signal(int number) {
+    (void)number;
+}
+
+static void interrupted_all_the_time(void **state) {
+    (void)state;
+    struct sigaction action = {.sa_handler = ignore_signal}, before; /* no SA_RESTART */
+    sigaction(SIGALRM, &action, &before);
+    struct itimerval often = {{0, 500}, {0, 500}}, never = {{0, 0}, {0, 0}};
+    procinspect_cancellation *cancellation = new_cancellation();
+    for (int i = 0; i < 2; i++) {
+        int ends[2];
+        assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+        setitimer(ITIMER_REAL, &often, NULL);
+        assert_arrives(ends, 1, 16384, i == 1 ? cancellation : NULL);
+        setitimer(ITIMER_REAL, &never, NULL);
+    }
+    sigaction(SIGALRM, &before, NULL);
+    procinspect_cancellation_free(cancellation);
+}
+
+static void *request_later(void *argument) {
+    pause_ms(150);
+    procinspect_cancellation_request(argument);
+    return NULL;
+}
+
+/* Nobody reads from the other end: only the cancellation can end it. */
+static void assert_cancelled_while_blocked(int descriptor) {
+    procinspect_cancellation *cancellation = new_cancellation();
+    procinspect_stream *stream = content_stream(cancellation);
+    procinspect_error error = {0};
+    pthread_t thread;
+    double began = now_s();
+    assert_int_equal(pthread_create(&thread, NULL, request_later, cancellation), 0);
+    assert_int_equal(procinspect_stream_write_to_descriptor(stream, descriptor, &error),
+                     PROCINSPECT_ERROR_CANCELLED);
+    double took_s = now_s() - began;
+    pthread_join(thread, NULL);
+    assert_true(took_s >= 0.14 && took_s < 2);
+    uint64_t position = procinspect_stream_position_bytes(stream);
+    assert_true(position > 0 && position < LENGTH);
+    assert_int_equal(procinspect_stream_write_to_descriptor(stream, descriptor, &error),
+                     PROCINSPECT_ERROR_CANCELLED);
+    assert_int_equal(procinspect_stream_position_bytes(stream), position);
+    procinspect_stream_free(stream); /* gives up the reference that it was handed */
+}
+
+static void cancelled_while_a_reader_does_not_read(void **state) {
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        int ends[2];
+        if (i & 2)
+            assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+        else
+            assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        if (i & 1)
+            assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+        assert_cancelled_while_blocked(ends[1]);
+        close(ends[0]);
+        close(ends[1]);
+    }
+}
+
+static void assert_write_fails(int descriptor, int os_errno) {
+    procinspect_stream *stream = content_stream(NULL);
+    procinspect_error error = {0};
+    assert_int_equal(procinspect_stream_write_to_descriptor(stream, descriptor, &error),
+                     PROCINSPECT_ERROR_IO);
+    assert_int_equal(error.code, PROCINSPECT_ERROR_IO);
+    assert_int_equal(error.os_errno, os_errno);
+    char buffer[8];
+    size_t length = 77;
+    assert_int_equal(procinspect_stream_read(stream, buffer, 8, &length, NULL),
+                     PROCINSPECT_ERROR_IO);
+    assert_int_equal(length, 77);
+    procinspect_stream_free(stream);
+}
+
+static volatile sig_atomic_t signals_seen;
+
+static void count_signal(int number) {
+    (void)number;
+    signals_seen++;
+}
+
+static void a_closed_reader_is_epipe_and_no_signal(void **state) {
+    (void)state;
+    struct sigaction counting = {.sa_handler = count_signal}, before, after;
+    sigset_t mask_before, mask_after, pending;
+    sigaction(SIGPIPE, &counting, &before);
+    pthread_sigmask(SIG_SETMASK, NULL, &mask_before);
+    signals_seen = 0;
+    for (int i = 0; i < 4; i++) {
+        int ends[2];
+        if (i & 2)
+            assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+        else
+            assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        if (i & 1)
+            assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+        close(ends[0]);
+        assert_write_fails(ends[1], EPIPE);
+        close(ends[1]);
+    }
+    assert_int_equal(signals_seen, 0);
+    sigpending(&pending);
+    assert_false(sigismember(&pending, SIGPIPE));
+    pthread_sigmask(SIG_SETMASK, NULL, &mask_after);
+    assert_memory_equal(&mask_before, &mask_after, sizeof(unsigned long));
+    sigaction(SIGPIPE, &before, &after);
+    assert_ptr_equal(after.sa_handler, count_signal);
+}
+
+static void a_pending_sigpipe_of_the_host_stays_pending(void **state) {
+    (void)state;
+    struct sigaction counting = {.sa_handler = count_signal}, before;
+    sigset_t only, mask_before, pending;
+    int ends[2];
+    sigaction(SIGPIPE, &counting, &before);
+    sigemptyset(&only);
+    sigaddset(&only, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &only, &mask_before);
+    signals_seen = 0;
+    raise(SIGPIPE);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    close(ends[0]);
+    assert_write_fails(ends[1], EPIPE);
+    close(ends[1]);
+    sigpending(&pending);
+    assert_true(sigismember(&pending, SIGPIPE));
+    assert_int_equal(signals_seen, 0);
+    pthread_sigmask(SIG_SETMASK, &mask_before, NULL);
+    assert_int_equal(signals_seen, 1);
+    sigaction(SIGPIPE, &before, NULL);
+}
+
+/* In a process with the default dispositions, which SIGPIPE and SIGXFSZ would end. Returns its
+ * status. */
+static int status_of_child(int descriptor, int os_errno, rlim_t largest_file) {
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        procinspect_stream *stream;
+        procinspect_error error;
+        struct rlimit limit = {largest_file, largest_file};
+        signal(SIGPIPE, SIG_DFL);
+        signal(SIGXFSZ, SIG_DFL);
+        setrlimit(RLIMIT_FSIZE, &limit);
+        if (procinspect_stream_open_bytes(content, LENGTH, &stream, NULL) != 0 ||
+            procinspect_stream_write_to_descriptor(stream, descriptor, &error) !=
+                PROCINSPECT_ERROR_IO)
+            _exit(2);
+        _exit(error.os_errno == os_errno ? 0 : 3);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static void a_host_with_default_signals_survives(void **state) {
+    (void)state;
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    close(ends[0]);
+    assert_int_equal(status_of_child(ends[1], EPIPE, RLIM_INFINITY), 0);
+    close(ends[1]);
+    char path[] = "/tmp/procinspect-stream-XXXXXX";
+    int file = mkstemp(path);
+    assert_true(file >= 0);
+    unlink(path);
+    assert_int_equal(status_of_child(file, EFBIG, 5000), 0);
+    close(file);
+}
+
+static void a_full_disk_is_enospc(void **state) {
+    (void)state;
+    int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    assert_true(full >= 0);
+    assert_write_fails(full, ENOSPC);
+    close(full);
+}
+
+static void descriptors_that_cannot_be_written(void **state) {
+    (void)state;
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_true(null >= 0);
+    assert_write_fails(null, EBADF);
+    close(null);
+    assert_write_fails(1000000, EBADF);
+
+    procinspect_stream *stream = content_stream(NULL);
+    procinspect_error error = {0};
+    char buffer[8];
+    size_t length;
+    assert_int_equal(procinspect_stream_write_to_descriptor(stream, -1, &error),
+                     PROCINSPECT_ERROR_INVALID_ARGUMENT);
+    assert_int_equal(procinspect_stream_write_to_descriptor(NULL, 1, &error),
+                     PROCINSPECT_ERROR_INVALID_ARGUMENT);
+    /* A wrong argument is no failure of the stream. */
+    assert_int_equal(procinspect_stream_read(stream, buffer, 8, &length, NULL), 0);
+    assert_int_equal(length, 8);
+    procinspect_stream_free(stream);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(into_a_file),
+        cmocka_unit_test(into_pipes_blocking_or_not),
+        cmocka_unit_test(into_sockets_with_a_slow_reader),
+        cmocka_unit_test(interrupted_all_the_time),
+        cmocka_unit_test(cancelled_while_a_reader_does_not_read),
+        cmocka_unit_test(a_closed_reader_is_epipe_and_no_signal),
+        cmocka_unit_test(a_pending_sigpipe_of_the_host_stays_pending),
+        cmocka_unit_test(a_host_with_default_signals_survives),
+        cmocka_unit_test(a_full_disk_is_enospc),
+        cmocka_unit_test(descriptors_that_cannot_be_written),
+    };
+    fill_content();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
