@@ -2,20 +2,28 @@
 #include "base/arena.h"
 
 #include <stdalign.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { CHUNK_SIZE = 16 * 1024 };
+enum {
+    SMALLEST_CHUNK = 16 * 1024,
+    LARGEST_CHUNK = 256 * 1024, /* but for what is larger itself */
+    MAPPED_CHUNK = 128 * 1024   /* from here on the pages come from the system at once */
+};
 
 typedef struct chunk {
     struct chunk *next;
+    size_t mapped_size; /* 0: it is calloc's */
 } chunk;
 
 struct pi_arena {
     chunk *chunks; /* besides the one that the arena itself stands in */
     unsigned char *free_begin;
     size_t free_size;
+    size_t next_size; /* of the next chunk */
     size_t used;
     size_t limit;
     int limit_reached;
@@ -34,6 +42,7 @@ pi_arena *pi_arena_new(size_t root_size, size_t limit_bytes) {
     arena->free_begin = (unsigned char *)arena + head + aligned(root_size);
     arena->free_size = 1024;
     arena->limit = limit_bytes;
+    arena->next_size = SMALLEST_CHUNK;
     return arena;
 }
 
@@ -49,9 +58,31 @@ void pi_arena_free_root(const void *root) {
     chunk *next;
     for (chunk *each = arena->chunks; each != NULL; each = next) {
         next = each->next;
-        free(each);
+        if (each->mapped_size != 0)
+            munmap(each, each->mapped_size);
+        else
+            free(each);
     }
     free(arena);
+}
+
+#ifdef MAP_POPULATE
+enum { POPULATE = MAP_POPULATE };
+#else
+enum { POPULATE = 0 };
+#endif
+
+/* A zeroed chunk of this size, head included. Taking a long answer's pages one fault at a time
+ * costs more than filling them. */
+static chunk *new_chunk(size_t size) {
+    if (size != LARGEST_CHUNK && size != MAPPED_CHUNK)
+        return calloc(1, size);
+    chunk *added =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | POPULATE, -1, 0);
+    if (added == MAP_FAILED)
+        return NULL;
+    added->mapped_size = size;
+    return added;
 }
 
 void *pi_arena_alloc(pi_arena *arena, size_t size) {
@@ -62,18 +93,21 @@ void *pi_arena_alloc(pi_arena *arena, size_t size) {
     size_t needed = aligned(size);
     if (needed > arena->free_size) {
         size_t head = aligned(sizeof(chunk));
-        size_t capacity = needed > CHUNK_SIZE ? needed : CHUNK_SIZE;
-        chunk *added = calloc(1, head + capacity);
+        bool is_own = needed > arena->next_size - head;
+        size_t chunk_size = is_own ? head + needed : arena->next_size;
+        chunk *added = new_chunk(chunk_size);
         if (added == NULL)
             return NULL;
         added->next = arena->chunks;
         arena->chunks = added;
-        if (capacity == needed) { /* of its own: what is left of the last chunk stays in use */
+        if (is_own) { /* of its own: what is left of the last chunk stays in use */
             arena->used += needed;
             return (unsigned char *)added + head;
         }
+        if (arena->next_size < LARGEST_CHUNK)
+            arena->next_size *= 2;
         arena->free_begin = (unsigned char *)added + head;
-        arena->free_size = capacity;
+        arena->free_size = chunk_size - head;
     }
     void *result = arena->free_begin;
     arena->free_begin += needed;
