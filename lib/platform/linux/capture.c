@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cancellation.h"
+#include "base/error.h"
+#include "platform/linux/capture_parts.h"
+#include "platform/linux/capture_refusal.h"
+#include "platform/linux/modules.h"
+
+/* What a hostile target can make us allocate besides the memory it is asked for. */
+enum { SNAPSHOT_LIMIT_BYTES = 512 * 1024 * 1024 };
+
+/* A program that replaces itself (execve) while it is captured is captured anew, this often. */
+enum { MAX_ATTEMPTS = 5, AGAIN = 1 };
+
+typedef struct capture_state {
+    const pi_process *process;
+    const pi_capture_request *request;
+    pi_arena *arena;
+    pi_snapshot *snapshot; /* the arena's root */
+    pi_capture_notes notes;
+    procinspect_thread_list threads; /* as listed before the stop */
+    bool may_be_traced;              /* we let our helper trace us */
+} capture_state;
+
+uint32_t pi_capture_types(void) {
+    return PROCINSPECT_DUMP_TYPE_NORMAL;
+}
+
+static int64_t unix_now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static int32_t describe_system(capture_state *capture, procinspect_error *error) {
+    pi_snapshot *snapshot = capture->snapshot;
+    struct utsname system;
+    uname(&system);
+    char version[sizeof system];
+    int length = snprintf(version, sizeof version, "%s %s %s %s", system.sysname, system.release,
+                          system.version, system.machine);
+    snapshot->system_version = pi_arena_copy(capture->arena, version, (size_t)length);
+    if (snapshot->system_version == NULL)
+        return pi_error_no_memory(error);
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    snapshot->processor_count = processors > 0 ? (uint32_t)processors : 1;
+    snapshot->architecture = PI_ARCHITECTURE_AMD64;
+    pi_capture_cpu_identity(&snapshot->cpu);
+    return PROCINSPECT_OK;
+}
+
+/* Everything that can be read while the process runs: not a file more is read while it stands. */
+static int32_t read_beforehand(capture_state *capture, procinspect_error *error) {
+    const pi_process *process = capture->process;
+    pi_snapshot *snapshot = capture->snapshot;
+    snapshot->pid = process->pid;
+    int32_t code = describe_system(capture, error);
+    if (code == PROCINSPECT_OK)
+        code =
+            pi_capture_read_texts(process, capture->arena, snapshot->texts, &capture->notes, error);
+    procinspect_process_info info = {0};
+    if (code == PROCINSPECT_OK)
+        code =
+            pi_process_read(process, PROCINSPECT_PROCESS_START_TIME | PROCINSPECT_PROCESS_CPU_TIME,
+                            capture->arena, &info, error);
+    if (code == PROCINSPECT_OK)
+        code = pi_threads_read(process, 0, PROCINSPECT_THREAD_NAME | PROCINSPECT_THREAD_PRIORITY,
+                               capture->arena, &capture->threads, error);
+    snapshot->process_start_unix_ns = info.start_time_unix_ns;
+    snapshot->process_user_cpu_ns = info.user_cpu_time_ns;
+    snapshot->process_kernel_cpu_ns = info.kernel_cpu_time_ns;
+    return code;
+}
+
+static int32_t too_late(const capture_state *capture, const pi_hold *hold,
+                        procinspect_error *error) {
+    uint32_t running = 0;
+    for (uint32_t i = 0; i < hold->stop.count; i++)
+        running += hold->stop.threads[i].state == PI_STOP_SEIZED;
+    if (running != 0)
+        return pi_error_set(
+            error, PROCINSPECT_ERROR_TIMED_OUT, 0,
+            "%u of the %u threads of process %d had not stopped after %u ms; it runs on. "
+            "Raise max_pause_ms, or look what keeps them from running.",
+            (unsigned)running, (unsigned)hold->stop.count, (int)capture->process->pid,
+            (unsigned)capture->request->max_pause_ms);
+    return pi_error_set(
+        error, PROCINSPECT_ERROR_TIMED_OUT, 0,
+        "Taking the memory of process %d would have stopped it for longer than %u ms; "
+        "it runs on. Raise max_pause_ms.",
+        (int)capture->process->pid, (unsigned)capture->request->max_pause_ms);
+}
+
+static int32_t gone(const capture_state *capture, procinspect_error *error) {
+    int32_t code = pi_process_check(capture->process, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    return pi_error_set(error, PROCINSPECT_ERROR_GONE, ESRCH,
+                        "Process %d ended while it was captured, and is a zombie now.",
+                        (int)capture->process->pid);
+}
+
+static int32_t file_failed(const capture_state *capture, const pi_hold *hold,
+                           procinspect_error *error) {
+    if (hold->failed_errno == EACCES || hold->failed_errno == EPERM)
+        return pi_capture_refused(capture->process, capture->process->pid, hold->failed_errno,
+                                  error);
+    return pi_process_failed(capture->process, hold->failed_file, hold->failed_errno, error);
+}
+
+static int32_t refused(capture_state *capture, const pi_hold *hold, procinspect_error *error) {
+    bool is_own = capture->process->pid == getpid();
+    /* Only where Yama asks for it: whom the host had named as its tracer before is forgotten. */
+    if (is_own && !capture->may_be_traced && pi_yama_scope(capture->process->system) == 1) {
+        capture->may_be_traced = true;
+        return AGAIN;
+    }
+    return pi_capture_refused(capture->process, hold->stop.refused_tid, hold->stop.refused_errno,
+                              error);
+}
+
+/* What the hold came to: 0, an error, or AGAIN. */
+static int32_t judge(capture_state *capture, const pi_hold *hold, procinspect_error *error) {
+    const pi_bytes *auxv = &capture->snapshot->texts[PI_TEXT_AUXILIARY_VECTOR];
+    switch (hold->result) {
+    case PI_HOLD_DONE:
+        /* Another program than the one whose texts were read. */
+        return auxv->data != NULL && (auxv->length != hold->auxv_length ||
+                                      memcmp(auxv->data, hold->auxv, auxv->length) != 0)
+                   ? AGAIN
+                   : PROCINSPECT_OK;
+    case PI_HOLD_REFUSED:
+        return refused(capture, hold, error);
+    case PI_HOLD_GONE:
+        return gone(capture, error);
+    case PI_HOLD_TOO_LATE:
+        return too_late(capture, hold, error);
+    case PI_HOLD_FILE_FAILED:
+        return file_failed(capture, hold, error);
+    case PI_HOLD_MAPS_LARGE:
+        return pi_error_set(
+            error, PROCINSPECT_ERROR_TOO_LARGE, 0,
+            "The list of mappings of process %d is longer than %zu MiB, more than the "
+            "library takes.",
+            (int)capture->process->pid, hold->maps_capacity >> 20);
+    case PI_HOLD_NOT_DONE:
+        break;
+    }
+    return pi_error_cancelled(error);
+}
+
+static int32_t take_results(capture_state *capture, pi_capture_work *work,
+                            procinspect_error *error) {
+    const pi_hold *hold = &work->hold;
+    pi_snapshot *snapshot = capture->snapshot;
+    procinspect_dump_report *report = &snapshot->report;
+    const char *maps = pi_arena_copy(capture->arena, hold->maps, hold->maps_length);
+    if (maps == NULL)
+        return pi_error_no_memory(error);
+    snapshot->texts[PI_TEXT_MAPS] = (pi_bytes){maps, hold->maps_length};
+    report->restarted_call_count = hold->stop.restarted_calls;
+    report->pause_ns = hold->pause_ns;
+    report->pause_stop_ns = hold->stop_ns;
+    report->pause_registers_ns = hold->registers_ns;
+    report->pause_memory_ns = hold->memory_ns;
+    report->pause_resume_ns = hold->resume_ns;
+    int32_t code = pi_capture_threads(capture->process, hold, &capture->threads, capture->arena,
+                                      &capture->notes, snapshot, error);
+    if (code == PROCINSPECT_OK)
+        code = pi_capture_memory(work, capture->arena, &capture->notes, snapshot, error);
+    return code;
+}
+
+/* Stops, reads, lets go. 0, an error, or AGAIN. */
+static int32_t hold_process(capture_state *capture, procinspect_error *error) {
+    const pi_capture_request *request = capture->request;
+    pi_capture_work work;
+    int32_t code =
+        pi_capture_work_prepare(&work, capture->threads.count, request->hold_buffer_bytes, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    work.hold.pid = capture->process->pid;
+    work.hold.process_directory = capture->process->directory;
+    work.hold.max_pause_ns = (uint64_t)request->max_pause_ms * 1000000;
+    pi_helper_job job = {.run = pi_hold_run,
+                         .argument = &work.hold,
+                         .descriptors = {capture->process->directory},
+                         .descriptor_count = 1,
+                         .may_trace_host = capture->may_be_traced,
+                         .cancellation = request->cancellation};
+    capture->snapshot->captured_at_unix_ns = unix_now_ns();
+    code = pi_helper_run(&job, error);
+    if (code == PROCINSPECT_OK)
+        code = judge(capture, &work.hold, error);
+    if (code == PROCINSPECT_OK)
+        code = take_results(capture, &work, error);
+    pi_capture_work_end(&work);
+    return code;
+}
+
+static int32_t read_modules(capture_state *capture, procinspect_error *error) {
+    pi_snapshot *snapshot = capture->snapshot;
+    const pi_bytes *maps = &snapshot->texts[PI_TEXT_MAPS];
+    procinspect_module_list *list = pi_arena_alloc(capture->arena, sizeof *list);
+    if (list == NULL)
+        return pi_error_no_memory(error);
+    int32_t code =
+        pi_modules_from_maps(capture->process, maps->data, maps->length,
+                             PROCINSPECT_MODULE_PATH | PROCINSPECT_MODULE_BUILD_ID |
+                                 PROCINSPECT_MODULE_SONAME | PROCINSPECT_MODULE_FILE_VERSION,
+                             capture->arena, list, error);
+    snapshot->modules = list;
+    snapshot->report.module_count = (uint32_t)list->count;
+    return code;
+}
+
+static int32_t finish(capture_state *capture, procinspect_error *error) {
+    pi_snapshot *snapshot = capture->snapshot;
+    procinspect_dump_report *report = &snapshot->report;
+    int32_t code = read_modules(capture, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    report->pid = snapshot->pid;
+    report->requested_type = capture->request->type;
+    report->effective_type = capture->request->type;
+    report->way = PROCINSPECT_DUMP_WAY_HOLD;
+    report->captured_at_unix_ns = snapshot->captured_at_unix_ns;
+    return pi_capture_notes_finish(&capture->notes, report) ? PROCINSPECT_OK
+                                                            : pi_error_no_memory(error);
+}
+
+/* One attempt, into an arena of its own: 0, an error, or AGAIN. */
+static int32_t attempt(const pi_process *process, const pi_capture_request *request,
+                       bool *may_be_traced, pi_snapshot **snapshot, procinspect_error *error) {
+    pi_arena *arena = pi_arena_new(sizeof(pi_snapshot), SNAPSHOT_LIMIT_BYTES);
+    if (arena == NULL)
+        return pi_error_no_memory(error);
+    capture_state capture = {.process = process,
+                             .request = request,
+                             .arena = arena,
+                             .snapshot = pi_arena_root(arena),
+                             .notes = {.arena = arena},
+                             .may_be_traced = *may_be_traced};
+    int32_t code = pi_capture_check_target(process, error);
+    if (code == PROCINSPECT_OK)
+        code = read_beforehand(&capture, error);
+    if (code == PROCINSPECT_OK && pi_cancellation_is_requested(request->cancellation))
+        code = pi_error_cancelled(error);
+    if (code == PROCINSPECT_OK)
+        code = hold_process(&capture, error);
+    if (code == PROCINSPECT_OK)
+        code = finish(&capture, error);
+    *may_be_traced = capture.may_be_traced;
+    if (code == PROCINSPECT_OK)
+        *snapshot = capture.snapshot;
+    else
+        pi_snapshot_free(capture.snapshot);
+    return code;
+}
+
+static int32_t check_request(const pi_process *process, const pi_capture_request *request,
+                             procinspect_error *error) {
+    if (!pi_system_is_live(process->system))
+        return pi_error_set(
+            error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
+            "Only processes of the running system can be stopped, not those below a "
+            "proc_root.");
+    if ((request->type & ~pi_capture_types()) != 0)
+        return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
+                            "Dump type 0x%x is not supported by this version; it has 0, Normal.",
+                            (unsigned)request->type);
+    if (request->way != PROCINSPECT_DUMP_WAY_AUTO && request->way != PROCINSPECT_DUMP_WAY_HOLD)
+        return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
+                            "Way %u of taking a dump is not supported by this version.",
+                            (unsigned)request->way);
+    return PROCINSPECT_OK;
+}
+
+int32_t pi_capture(const pi_process *process, const pi_capture_request *request,
+                   pi_snapshot **snapshot, procinspect_error *error) {
+    int32_t code = check_request(process, request, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    bool may_be_traced = false;
+    for (int i = 0; i < MAX_ATTEMPTS; i++) {
+        code = attempt(process, request, &may_be_traced, snapshot, error);
+        if (code != AGAIN)
+            return code;
+    }
+    return pi_error_set(error, PROCINSPECT_ERROR_IO, 0,
+                        "Process %d replaced its program (execve) each of %d times that it was "
+                        "captured; try again.",
+                        (int)process->pid, MAX_ATTEMPTS);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+#include "platform/linux/capture_hold.h"
+
+#include <fcntl.h>
+
+#include "platform/linux/capture_read.h"
+#include "platform/linux/helper_system_call.h"
+
+/* Of the permitted pause, what is kept for letting the threads go, as 1/16. */
+enum { RESUME_SHARE = 16 };
+
+/* A thread in uninterruptible sleep that doesn't come out of it in this time is left out. */
+#define UNINTERRUPTIBLE_LIMIT_NS UINT64_C(100000000)
+
+/* A helper that hangs beyond the permitted pause is ended this much later. */
+#define WATCHDOG_GRACE_NS UINT64_C(500000000)
+
+static uint64_t deadline_ns(const pi_hold *hold) {
+    return hold->stop.pause_begin_ns + hold->max_pause_ns - hold->max_pause_ns / RESUME_SHARE;
+}
+
+static pi_hold_result from_stop(pi_stop_result result) {
+    switch (result) {
+    case PI_STOP_OK:
+        return PI_HOLD_DONE;
+    case PI_STOP_REFUSED:
+        return PI_HOLD_REFUSED;
+    case PI_STOP_GONE:
+        return PI_HOLD_GONE;
+    case PI_STOP_TOO_LATE:
+        return PI_HOLD_TOO_LATE;
+    case PI_STOP_MUST_END:
+        break;
+    }
+    return PI_HOLD_NOT_DONE;
+}
+
+static pi_hold_result stop_all(pi_hold *hold) {
+    pi_stop *stop = &hold->stop;
+    stop->limit_ns = hold->max_pause_ns - hold->max_pause_ns / RESUME_SHARE;
+    stop->uninterruptible_limit_ns = hold->max_pause_ns / 2 < UNINTERRUPTIBLE_LIMIT_NS
+                                         ? hold->max_pause_ns / 2
+                                         : UNINTERRUPTIBLE_LIMIT_NS;
+    pi_stop_result result = pi_stop_seize(stop);
+    if (result != PI_STOP_OK)
+        return from_stop(result);
+    pi_helper_start_watchdog(hold->max_pause_ns + WATCHDOG_GRACE_NS);
+    result = pi_stop_interrupt(stop);
+    hold->stop_ns = raw_now_ns() - stop->pause_begin_ns;
+    return from_stop(result);
+}
+
+static pi_hold_result read_registers(pi_hold *hold) {
+    uint64_t begin_ns = raw_now_ns();
+    size_t count = 0;
+    for (uint32_t i = 0; i < hold->stop.count; i++) {
+        pi_stop_thread *thread = &hold->stop.threads[i];
+        pi_hold_registers *registers = &hold->registers[i];
+        if (thread->state != PI_STOP_STANDS ||
+            !pi_stop_read_registers(&hold->stop, thread, &registers->general, &registers->floating))
+            continue;
+        pi_plan_thread *planned = &hold->plan.threads[count++];
+        planned->stack_pointer = registers->general.rsp;
+        planned->instruction_pointer = registers->general.rip;
+    }
+    hold->plan.thread_count = count;
+    uint64_t end_ns = raw_now_ns();
+    hold->registers_ns = end_ns - begin_ns;
+    if (count == 0)
+        return PI_HOLD_GONE;
+    return end_ns >= deadline_ns(hold) ? PI_HOLD_TOO_LATE : PI_HOLD_DONE;
+}
+
+/* A whole file of the process; its length, or a negative errno. */
+static long read_file(const pi_hold *hold, const char *name, void *buffer, size_t capacity) {
+    long file = raw_open(hold->process_directory, name, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return file;
+    size_t length = 0;
+    long got;
+    do {
+        got = raw_read((int)file, (char *)buffer + length, capacity - length);
+        length += got > 0 ? (size_t)got : 0;
+    } while (got > 0 && length < capacity);
+    raw_close((int)file);
+    return got < 0 ? got : (long)length;
+}
+
+static pi_hold_result file_failed(pi_hold *hold, const char *name, long result) {
+    hold->failed_errno = (int32_t)-result;
+    hold->failed_file = name;
+    return PI_HOLD_FILE_FAILED;
+}
+
+/* The files are opened only now: opened before, they would be those of the program that an execve
+ * in between has replaced. */
+static pi_hold_result read_files(pi_hold *hold) {
+    long length = read_file(hold, "maps", hold->maps, hold->maps_capacity);
+    if (length < 0)
+        return file_failed(hold, "maps", length);
+    hold->maps_length = (size_t)length;
+    if (hold->maps_length == hold->maps_capacity)
+        return PI_HOLD_MAPS_LARGE;
+    hold->plan.mapping_count =
+        pi_plan_parse_maps(hold->maps, hold->maps_length, hold->mappings, hold->mapping_capacity);
+    hold->plan.mappings = hold->mappings;
+    length = read_file(hold, "auxv", hold->auxv, sizeof hold->auxv);
+    hold->auxv_length = length < 0 ? 0 : (size_t)length;
+    return PI_HOLD_DONE;
+}
+
+static pi_hold_result read_memory(pi_hold *hold) {
+    uint64_t begin_ns = raw_now_ns();
+    pi_hold_result result = read_files(hold);
+    if (result == PI_HOLD_DONE) {
+        pi_plan_make(&hold->plan);
+        pi_memory_reader reader = {.pid = hold->pid,
+                                   .process_directory = hold->process_directory,
+                                   .helper = hold->stop.helper,
+                                   .deadline_ns = deadline_ns(hold)};
+        switch (
+            pi_memory_read_ranges(&reader, hold->plan.ranges, hold->plan.range_count, hold->data)) {
+        case PI_READ_OK:
+            break;
+        case PI_READ_TOO_LATE:
+            result = PI_HOLD_TOO_LATE;
+            break;
+        case PI_READ_MUST_END:
+            result = PI_HOLD_NOT_DONE;
+            break;
+        }
+        hold->unreadable_bytes = reader.unreadable_bytes;
+    }
+    hold->memory_ns = raw_now_ns() - begin_ns;
+    return result;
+}
+
+void pi_hold_run(pi_helper *helper, void *argument) {
+    pi_hold *hold = argument;
+    hold->stop.helper = helper;
+    long task = raw_open(hold->process_directory, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (task < 0) {
+        hold->result = file_failed(hold, "task", task);
+        return;
+    }
+    hold->stop.task_directory = (int)task;
+    pi_hold_result result = stop_all(hold);
+    if (result == PI_HOLD_DONE)
+        result = read_registers(hold);
+    if (result == PI_HOLD_DONE)
+        result = read_memory(hold);
+    uint64_t begin_ns = raw_now_ns();
+    pi_stop_release(&hold->stop);
+    uint64_t end_ns = raw_now_ns();
+    hold->resume_ns = end_ns - begin_ns;
+    hold->pause_ns = end_ns - hold->stop.pause_begin_ns;
+    hold->result = result;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PI_PLATFORM_LINUX_CAPTURE_HOLD_H
+#define PI_PLATFORM_LINUX_CAPTURE_HOLD_H
+
+#include "platform/linux/capture_plan.h"
+#include "platform/linux/stop.h"
+
+/*
+ * The capture by hold: what happens between the first thread's stop and the last one's start. The
+ * host prepares the memory, a helper runs pi_hold_run, the host takes the results out again.
+ */
+
+/* A thread's registers as ptrace gives them. */
+typedef struct pi_hold_registers {
+    struct user_regs_struct general;
+    struct user_fpregs_struct floating;
+} pi_hold_registers;
+
+typedef enum pi_hold_result {
+    PI_HOLD_NOT_DONE = 0,
+    PI_HOLD_DONE,
+    PI_HOLD_REFUSED,     /* stop.refused_tid, stop.refused_errno */
+    PI_HOLD_GONE,        /* the process ended */
+    PI_HOLD_TOO_LATE,    /* max_pause_ns passed */
+    PI_HOLD_FILE_FAILED, /* failed_file could not be read: failed_errno */
+    PI_HOLD_MAPS_LARGE   /* more text than there is room for */
+} pi_hold_result;
+
+enum { PI_HOLD_AUXV_BYTES = 4096 };
+
+typedef struct pi_hold {
+    /* Set by the host; the tables have room for stop.capacity threads. */
+    int32_t pid;
+    int process_directory;
+    uint64_t max_pause_ns;
+    pi_stop stop;
+    pi_hold_registers *registers; /* beside stop.threads */
+    pi_plan plan;                 /* .threads: of those that have registers, in the same order */
+    char *maps;
+    size_t maps_capacity;
+    pi_plan_mapping *mappings;
+    size_t mapping_capacity;
+    unsigned char *data; /* plan.budget_bytes */
+
+    /* Results. */
+    pi_hold_result result;
+    int32_t failed_errno;
+    const char *failed_file;
+    size_t maps_length;
+    size_t auxv_length;
+    unsigned char auxv[PI_HOLD_AUXV_BYTES];
+    uint64_t unreadable_bytes;
+    uint64_t pause_ns; /* from the first interrupt to the last detach; by phase: */
+    uint64_t stop_ns, registers_ns, memory_ns, resume_ns;
+} pi_hold;
+
+/* The job of the helper; `hold` is a pi_hold. */
+void pi_hold_run(pi_helper *helper, void *hold);
+
+#endif

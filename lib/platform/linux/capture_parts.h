@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PI_PLATFORM_LINUX_CAPTURE_PARTS_H
+#define PI_PLATFORM_LINUX_CAPTURE_PARTS_H
+
+#include "platform/linux/capture_hold.h"
+#include "platform/linux/capture_work.h"
+#include "platform/linux/linux.h"
+
+/* The parts of a capture that run in the host, before the process is stopped and after it runs
+ * again. */
+
+/*
+ * What can't be captured is refused before it is touched: zombies, kernel threads, programs of
+ * another architecture (UNSUPPORTED), what a debugger holds already (TRACED), what we may not look
+ * at (PERMISSION).
+ */
+int32_t pi_capture_check_target(const pi_process *process, procinspect_error *error);
+
+/* Reads the texts that don't change by stopping: all but PI_TEXT_MAPS. What can't be read is left
+ * out, with a note. */
+typedef struct pi_capture_notes pi_capture_notes;
+int32_t pi_capture_read_texts(const pi_process *process, pi_arena *arena, pi_bytes *texts,
+                              pi_capture_notes *notes, procinspect_error *error);
+
+void pi_capture_cpu_identity(pi_cpu_identity *identity);
+
+/* Notes are collected here and handed over at the end; zero-initialised but for the arena. */
+struct pi_capture_notes {
+    pi_arena *arena;
+    struct pi_capture_note *first;
+    struct pi_capture_note *last;
+    size_t count;
+};
+
+/* False when out of memory. */
+__attribute__((format(printf, 4, 5))) bool pi_capture_note(pi_capture_notes *notes, uint32_t kind,
+                                                           int32_t tid, const char *format, ...);
+bool pi_capture_notes_finish(const pi_capture_notes *notes, procinspect_dump_report *report);
+
+/* The threads that a listing before the stop knows, for names and priorities, by ascending tid. */
+int32_t pi_capture_threads(const pi_process *process, const pi_hold *hold,
+                           const procinspect_thread_list *known, pi_arena *arena,
+                           pi_capture_notes *notes, pi_snapshot *snapshot,
+                           procinspect_error *error);
+
+/* The memory, which the snapshot's source takes over from the work. */
+int32_t pi_capture_memory(pi_capture_work *work, pi_arena *arena, pi_capture_notes *notes,
+                          pi_snapshot *snapshot, procinspect_error *error);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+#include "platform/linux/capture_refusal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/text.h"
+
+enum { CAPABILITY_SYS_PTRACE = 19, SECCOMP_FILTERED = 2, STATUS_BYTES = 8192 };
+
+/* The values of the line that starts with this name ("Uid:"): its numbers, at most `capacity`. */
+static size_t read_line(const char *text, size_t length, const char *name, unsigned base,
+                        uint64_t *values, size_t capacity) {
+    size_t name_length = strlen(name), count = 0;
+    const char *end = text + length;
+    while (text < end) {
+        const char *line_end = memchr(text, '\n', (size_t)(end - text));
+        if (line_end == NULL)
+            return 0;
+        if ((size_t)(line_end - text) > name_length && memcmp(text, name, name_length) == 0) {
+            text += name_length;
+            while (count < capacity && text < line_end) {
+                size_t used = pi_parse_u64(text, (size_t)(line_end - text), base, &values[count]);
+                count += used != 0;
+                text += used != 0 ? used : 1;
+            }
+            return count;
+        }
+        text = line_end + 1;
+    }
+    return 0;
+}
+
+void pi_refusal_parse_target(const char *status, size_t length, pi_refusal_facts *facts) {
+    uint64_t values[3];
+    if (read_line(status, length, "Uid:", 10, values, 3) == 3)
+        for (int i = 0; i < 3; i++)
+            facts->target_user_ids[i] = (uint32_t)values[i];
+    if (read_line(status, length, "TracerPid:", 10, values, 1) == 1)
+        facts->tracer_pid = (int32_t)values[0];
+    if (read_line(status, length, "CapPrm:", 16, values, 1) == 1)
+        facts->target_capabilities = values[0];
+}
+
+void pi_refusal_parse_own(const char *status, size_t length, pi_refusal_facts *facts) {
+    uint64_t value;
+    if (read_line(status, length, "CapPrm:", 16, &value, 1) == 1)
+        facts->own_capabilities = value;
+    if (read_line(status, length, "CapEff:", 16, &value, 1) == 1)
+        facts->own_may_trace = (value >> CAPABILITY_SYS_PTRACE & 1) != 0;
+    if (read_line(status, length, "Seccomp:", 10, &value, 1) == 1)
+        facts->own_has_seccomp_filter = value == SECCOMP_FILTERED;
+}
+
+static bool is_other_users(const pi_refusal_facts *facts) {
+    for (int i = 0; i < 3; i++)
+        if (facts->target_user_ids[i] != facts->own_user_id)
+            return true;
+    return false;
+}
+
+/* What keeps those without CAP_SYS_PTRACE from tracing; NULL for nothing of it. `text` is room for
+ * it. */
+static const char *missing_capability(const pi_refusal_facts *facts, char *text, size_t capacity) {
+    uint32_t user = facts->target_user_ids[1];
+    for (int i = 0; i < 3; i++)
+        if (facts->target_user_ids[i] != facts->own_user_id)
+            user = facts->target_user_ids[i];
+    if (is_other_users(facts))
+        snprintf(text, capacity,
+                 "it belongs to user %u, the host runs as user %u; run the host as that "
+                 "user, or grant it CAP_SYS_PTRACE",
+                 (unsigned)user, (unsigned)facts->own_user_id);
+    else if ((facts->target_capabilities & ~facts->own_capabilities) != 0)
+        snprintf(text, capacity,
+                 "it holds capabilities (0x%llx) that the host lacks; grant the host "
+                 "CAP_SYS_PTRACE",
+                 (unsigned long long)(facts->target_capabilities & ~facts->own_capabilities));
+    else if (!facts->target_is_dumpable)
+        snprintf(text, capacity,
+                 "it is not dumpable (a setuid or unreadable program, or it asked for that "
+                 "with PR_SET_DUMPABLE); grant the host CAP_SYS_PTRACE");
+    else if (facts->yama_scope == 1)
+        snprintf(text, capacity,
+                 "Yama's ptrace_scope is 1, which allows the host's own process only; "
+                 "grant the host CAP_SYS_PTRACE, or set kernel.yama.ptrace_scope to 0");
+    else if (facts->yama_scope == 2)
+        snprintf(text, capacity, "Yama's ptrace_scope is 2; grant the host CAP_SYS_PTRACE");
+    else
+        return NULL;
+    return text;
+}
+
+int32_t pi_refusal_explain(const pi_refusal_facts *facts, procinspect_error *error) {
+    char text[256];
+    const char *cause = NULL;
+    if (facts->os_errno == ESRCH || facts->os_errno == ENOENT)
+        return pi_error_set(error, PROCINSPECT_ERROR_GONE, facts->os_errno,
+                            "The process with the Id %d has ended; list the processes again.",
+                            (int)facts->pid);
+    if (facts->tracer_pid != 0)
+        return pi_error_set(error, PROCINSPECT_ERROR_TRACED, facts->os_errno,
+                            "Process %d is traced by process %d, a debugger or another dump; a "
+                            "process can have one tracer only. End or detach that one first.",
+                            (int)facts->pid, (int)facts->tracer_pid);
+    if (facts->yama_scope == 3)
+        cause = "Yama's ptrace_scope is 3, which forbids it to everyone until the next boot; set "
+                "kernel.yama.ptrace_scope lower in sysctl.d and restart the machine";
+    else if (!facts->own_may_trace)
+        cause = missing_capability(facts, text, sizeof text);
+    if (cause == NULL && (facts->own_has_seccomp_filter || facts->os_errno == ENOSYS))
+        cause = "the host runs under a seccomp filter, as in a container, that may forbid ptrace; "
+                "allow ptrace, process_vm_readv and wait4 in it";
+    if (cause == NULL && facts->own_may_trace)
+        cause =
+            "a security module (SELinux, AppArmor) or another user namespace forbids it; allow the "
+            "host ptrace there";
+    if (cause == NULL)
+        cause = "a security module (SELinux, AppArmor) forbids it; allow the host ptrace there, or "
+                "grant it CAP_SYS_PTRACE";
+    return pi_error_set(error, PROCINSPECT_ERROR_PERMISSION, facts->os_errno,
+                        "The kernel doesn't let the host trace process %d: %s.", (int)facts->pid,
+                        cause);
+}
+
+int pi_yama_scope(const pi_system *system) {
+    char text[16];
+    uint64_t scope;
+    ssize_t length =
+        pi_proc_read_once(system->proc, "sys/kernel/yama/ptrace_scope", text, sizeof text);
+    if (length <= 0 || pi_parse_u64(text, (size_t)length, 10, &scope) == 0 || scope > 3)
+        return 0;
+    return (int)scope;
+}
+
+/* The files of a process that is not dumpable belong to root. */
+static bool is_dumpable(const pi_process *process, uint32_t effective_user) {
+    struct stat status;
+    return fstatat(process->directory, "status", &status, 0) != 0 || status.st_uid != 0 ||
+           effective_user == 0;
+}
+
+int32_t pi_capture_refused(const pi_process *process, int32_t tid, int os_errno,
+                           procinspect_error *error) {
+    pi_refusal_facts facts = {.pid = process->pid, .os_errno = os_errno};
+    char path[32];
+    char text[STATUS_BYTES];
+    int32_t code = pi_process_check(process, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    snprintf(path, sizeof path, "task/%d/status", (int)tid);
+    ssize_t length = pi_proc_read_once(process->directory, path, text, sizeof text);
+    if (length > 0)
+        pi_refusal_parse_target(text, (size_t)length, &facts);
+    facts.own_user_id = geteuid();
+    facts.target_is_dumpable = is_dumpable(process, facts.target_user_ids[1]);
+    facts.yama_scope = pi_yama_scope(process->system);
+    length = pi_proc_read_once(process->system->proc, "thread-self/status", text, sizeof text);
+    if (length > 0)
+        pi_refusal_parse_own(text, (size_t)length, &facts);
+    return pi_refusal_explain(&facts, error);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PI_PLATFORM_LINUX_CAPTURE_REFUSAL_H
+#define PI_PLATFORM_LINUX_CAPTURE_REFUSAL_H
+
+#include "platform/linux/linux.h"
+
+/* Why the kernel refuses to let a process be traced: it only ever says EPERM. */
+
+/* What can be known of the two processes. */
+typedef struct pi_refusal_facts {
+    int32_t pid;
+    int os_errno;
+    int32_t tracer_pid;           /* of the refused thread, 0 for none */
+    uint32_t target_user_ids[3];  /* real, effective, saved */
+    uint32_t own_user_id;         /* effective */
+    uint64_t target_capabilities; /* permitted */
+    uint64_t own_capabilities;    /* permitted */
+    bool own_may_trace;           /* CAP_SYS_PTRACE is effective */
+    bool own_has_seccomp_filter;
+    bool target_is_dumpable;
+    int yama_scope; /* 0 where there is no Yama */
+} pi_refusal_facts;
+
+/* The texts of status files, target's and own, as far as facts are in them. */
+void pi_refusal_parse_target(const char *status, size_t length, pi_refusal_facts *facts);
+void pi_refusal_parse_own(const char *status, size_t length, pi_refusal_facts *facts);
+
+/* TRACED, PERMISSION, GONE …, with the cause and what to do about it. */
+int32_t pi_refusal_explain(const pi_refusal_facts *facts, procinspect_error *error);
+
+/* Collects the facts and explains. `task`: the thread that was refused, "" for the process itself.
+ */
+int32_t pi_capture_refused(const pi_process *process, int32_t tid, int os_errno,
+                           procinspect_error *error);
+
+/* Yama's ptrace_scope, 0 without Yama. */
+int pi_yama_scope(const pi_system *system);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "platform/linux/capture_parts.h"
+#include "platform/linux/capture_refusal.h"
+#include "platform/linux/status.h"
+
+/* The beginning that ELF headers of both classes share. */
+typedef struct elf_beginning {
+    unsigned char identification[EI_NIDENT];
+    uint16_t type;
+    uint16_t machine;
+} elf_beginning;
+
+static int32_t check_kind(const pi_process *process, procinspect_error *error) {
+    pi_stat_text text;
+    pi_stat stat;
+    int32_t code = pi_process_stat(process, &text, &stat, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    if (stat.is_kernel_thread)
+        return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
+                            "%d is a thread of the kernel: it has no memory of its own to dump.",
+                            (int)process->pid);
+    /* A main thread can end before the others: the process lives on then. */
+    if (pi_stat_is_dead(&stat) && stat.thread_count <= 1)
+        return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
+                            "Process %d has ended and is a zombie: nothing is left to dump. Its "
+                            "parent, %d, has yet to wait for it.",
+                            (int)process->pid, (int)stat.parent_pid);
+    return PROCINSPECT_OK;
+}
+
+static int32_t check_tracer(const pi_process *process, procinspect_error *error) {
+    char text[4096];
+    ssize_t length = pi_proc_read_once(process->directory, "status", text, sizeof text);
+    if (length < 0)
+        return pi_process_failed(process, "status", errno, error);
+    pi_status status;
+    pi_status_parse(text, (size_t)length, &status);
+    if ((status.known & PI_STATUS_TRACER) != 0 && status.tracer_pid != 0)
+        return pi_capture_refused(process, process->pid, EPERM, error);
+    return PROCINSPECT_OK;
+}
+
+static int32_t check_architecture(const pi_process *process, procinspect_error *error) {
+    elf_beginning header;
+    ssize_t length = -1;
+    int cause = 0;
+    int file = openat(process->directory, "exe", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file >= 0)
+        length = pread(file, &header, sizeof header, 0);
+    if (length < 0)
+        cause = errno;
+    pi_close(file);
+    if (cause == EACCES || cause == EPERM)
+        return pi_capture_refused(process, process->pid, cause, error);
+    if (length < 0)
+        return pi_process_failed(process, "exe", cause, error);
+    if (length < (ssize_t)sizeof header || memcmp(header.identification, ELFMAG, SELFMAG) != 0 ||
+        header.identification[EI_CLASS] != ELFCLASS64 || header.machine != EM_X86_64)
+        return pi_error_set(
+            error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
+            "Process %d runs a program of another architecture than x86-64 (ELF class "
+            "%d, machine %d); this build takes dumps of 64-bit x86-64 programs only.",
+            (int)process->pid,
+            length < (ssize_t)sizeof header ? 0 : header.identification[EI_CLASS],
+            length < (ssize_t)sizeof header ? 0 : header.machine);
+    return PROCINSPECT_OK;
+}
+
+int32_t pi_capture_check_target(const pi_process *process, procinspect_error *error) {
+    int32_t code = check_kind(process, error);
+    if (code == PROCINSPECT_OK)
+        code = check_tracer(process, error);
+    if (code == PROCINSPECT_OK)
+        code = check_architecture(process, error);
+    return code;
+}

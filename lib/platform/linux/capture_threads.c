@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "platform/linux/capture_parts.h"
+#include "platform/linux/register_sets.h"
+
+/* A thread of the hold, to be sorted: `planned` is its memory plan, NULL without registers. */
+typedef struct held_thread {
+    const pi_stop_thread *stopped;
+    const pi_hold_registers *registers;
+    const pi_plan_thread *planned;
+} held_thread;
+
+static bool is_in_dump(const pi_stop_thread *thread) {
+    return thread->has_registers || thread->state == PI_STOP_RUNS;
+}
+
+static int compare_tids(const void *left, const void *right) {
+    int32_t a = ((const held_thread *)left)->stopped->tid;
+    int32_t b = ((const held_thread *)right)->stopped->tid;
+    return (a > b) - (a < b);
+}
+
+/* The threads for the dump, the main thread first and then by ascending tid. */
+static size_t collect(const pi_hold *hold, held_thread *threads) {
+    size_t count = 0, planned = 0;
+    for (uint32_t i = 0; i < hold->stop.count; i++) {
+        const pi_stop_thread *stopped = &hold->stop.threads[i];
+        const pi_plan_thread *plan = stopped->has_registers ? &hold->plan.threads[planned++] : NULL;
+        if (is_in_dump(stopped))
+            threads[count++] = (held_thread){stopped, &hold->registers[i], plan};
+    }
+    qsort(threads, count, sizeof *threads, compare_tids);
+    for (size_t i = 1; i < count; i++) {
+        if (threads[i].stopped->tid != hold->pid)
+            continue;
+        held_thread main_thread = threads[i];
+        memmove(threads + 1, threads, i * sizeof *threads);
+        threads[0] = main_thread;
+        break;
+    }
+    return count;
+}
+
+static const procinspect_thread_info *find_info(const procinspect_thread_list *list, int32_t tid) {
+    size_t low = 0, high = list->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (list->items[middle]->tid < tid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < list->count && list->items[low]->tid == tid ? list->items[low] : NULL;
+}
+
+/* A thread that came after the listing is asked for now; if it has ended it stays without a name.
+ */
+static void name_thread(const pi_process *process, const procinspect_thread_list *known,
+                        pi_arena *arena, pi_thread_snapshot *thread) {
+    const procinspect_thread_info *info = find_info(known, thread->tid);
+    procinspect_thread_list late = {0};
+    if (info == NULL &&
+        pi_threads_read(process, thread->tid, PROCINSPECT_THREAD_NAME | PROCINSPECT_THREAD_PRIORITY,
+                        arena, &late, NULL) == PROCINSPECT_OK &&
+        late.count == 1)
+        info = late.items[0];
+    if (info == NULL)
+        return;
+    thread->priority = info->priority;
+    thread->nice = info->nice;
+    if (info->name != NULL)
+        thread->name = (pi_bytes){info->name, strlen(info->name)};
+}
+
+static bool note_thread(const pi_thread_snapshot *thread, const held_thread *held,
+                        pi_capture_notes *notes) {
+    if (!thread->has_registers)
+        return pi_capture_note(notes, PROCINSPECT_DUMP_NOTE_THREAD_NOT_STOPPED, thread->tid,
+                               "Thread %d sleeps in the kernel where nothing can stop it (state D: "
+                               "slow storage, or a vfork whose child has not run yet).",
+                               (int)thread->tid);
+    if (thread->stack.size_bytes == 0)
+        return pi_capture_note(notes, PROCINSPECT_DUMP_NOTE_UNREADABLE, thread->tid,
+                               "The stack pointer of thread %d, 0x%" PRIx64
+                               ", leads to no memory that can be read.",
+                               (int)thread->tid, held->planned->stack_pointer);
+    if (thread->stack.size_bytes < held->planned->whole_stack_bytes)
+        return pi_capture_note(notes, PROCINSPECT_DUMP_NOTE_SHORTENED, thread->tid,
+                               "The stack of thread %d is in the dump with its innermost %" PRIu64
+                               " of %" PRIu64 " bytes.",
+                               (int)thread->tid, thread->stack.size_bytes,
+                               held->planned->whole_stack_bytes);
+    return true;
+}
+
+static bool note_missing_threads(const pi_hold *hold, pi_capture_notes *notes) {
+    bool noted = true;
+    if (hold->stop.dead_leaders != 0)
+        noted = pi_capture_note(notes, PROCINSPECT_DUMP_NOTE_LEFT_OUT, hold->pid,
+                                "The main thread has ended before the others.");
+    if (hold->stop.is_full)
+        noted = noted && pi_capture_note(notes, PROCINSPECT_DUMP_NOTE_THREAD_NOT_STOPPED, 0,
+                                         "More than %u threads: those beyond that went on running.",
+                                         (unsigned)hold->stop.capacity);
+    return noted;
+}
+
+static bool fill(const pi_process *process, const held_thread *held,
+                 const procinspect_thread_list *known, pi_arena *arena, pi_capture_notes *notes,
+                 pi_thread_snapshot *thread) {
+    thread->tid = held->stopped->tid;
+    thread->has_registers =
+        held->planned != NULL &&
+        pi_registers_from_sets_amd64(&held->registers->general, sizeof held->registers->general,
+                                     &held->registers->floating, sizeof held->registers->floating,
+                                     &thread->registers);
+    if (thread->has_registers)
+        thread->stack = held->planned->stack;
+    name_thread(process, known, arena, thread);
+    return note_thread(thread, held, notes);
+}
+
+int32_t pi_capture_threads(const pi_process *process, const pi_hold *hold,
+                           const procinspect_thread_list *known, pi_arena *arena,
+                           pi_capture_notes *notes, pi_snapshot *snapshot,
+                           procinspect_error *error) {
+    held_thread *threads = calloc(hold->stop.count + 1u, sizeof *threads);
+    if (threads == NULL)
+        return pi_error_no_memory(error);
+    size_t count = collect(hold, threads);
+    snapshot->threads = pi_arena_alloc_array(arena, count, sizeof *snapshot->threads);
+    bool enough_memory = snapshot->threads != NULL && note_missing_threads(hold, notes);
+    for (size_t i = 0; i < count && enough_memory; i++) {
+        enough_memory = fill(process, &threads[i], known, arena, notes, &snapshot->threads[i]);
+        snapshot->report.thread_count += snapshot->threads[i].has_registers;
+    }
+    snapshot->thread_count = count;
+    free(threads);
+    return enough_memory ? PROCINSPECT_OK : pi_error_no_memory(error);
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+#include "platform/linux/capture_work.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/error.h"
+
+enum {
+    PAGE_BYTES = 4096,
+    MAPS_BYTES = 64 * 1024 * 1024, /* what readers of modules take, too */
+    SHORTEST_MAPS_LINE = 40,       /* less than any the kernel writes */
+    USUAL_MAPS_BYTES = 64 * 1024,
+    USUAL_MAPS_BYTES_PER_THREAD = 160, /* a stack and its guard */
+    USUAL_STACK_BYTES = 8 * 1024,
+    MOST_BACKED_DATA_BYTES = 16 * 1024 * 1024,
+    MORE_THREADS = 4096,           /* that may appear while we stop the others */
+    MOST_THREADS = 2 * 1024 * 1024 /* of twice the kernel's limit of thread ids */
+};
+
+/* Where the next table begins in the mapping; NULL for the first pass, which only adds up. */
+typedef struct table_layout {
+    unsigned char *base;
+    size_t used_bytes;
+} table_layout;
+
+/* Gives room for a table. Its first `usual` bytes will be written for sure, the rest perhaps. */
+static void *place(table_layout *layout, size_t bytes, size_t usual) {
+    unsigned char *table = layout->base == NULL ? NULL : layout->base + layout->used_bytes;
+    layout->used_bytes += (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    /* Refused by kernels before 5.14: then the pages come when they are touched. */
+    if (table != NULL)
+        madvise(table, usual < bytes ? usual : bytes, MADV_POPULATE_WRITE);
+    return table;
+}
+
+static void lay_out(table_layout *layout, pi_hold *hold, size_t usual) {
+    pi_stop *stop = &hold->stop;
+    size_t capacity = stop->capacity;
+    stop->threads = place(layout, capacity * sizeof *stop->threads, usual * sizeof *stop->threads);
+    stop->slots = place(layout, stop->slot_count * sizeof *stop->slots,
+                        stop->slot_count * sizeof *stop->slots);
+    stop->entries = place(layout, PI_STOP_ENTRIES_BYTES, PI_STOP_ENTRIES_BYTES);
+    hold->registers =
+        place(layout, capacity * sizeof *hold->registers, usual * sizeof *hold->registers);
+    hold->plan.threads =
+        place(layout, capacity * sizeof *hold->plan.threads, usual * sizeof *hold->plan.threads);
+    hold->plan.ranges = place(layout, capacity * 2 * sizeof *hold->plan.ranges,
+                              usual * 2 * sizeof *hold->plan.ranges);
+    size_t usual_maps = USUAL_MAPS_BYTES + usual * USUAL_MAPS_BYTES_PER_THREAD;
+    hold->maps_capacity = MAPS_BYTES;
+    hold->maps = place(layout, MAPS_BYTES, usual_maps);
+    hold->mapping_capacity = MAPS_BYTES / SHORTEST_MAPS_LINE;
+    hold->mappings = place(layout, hold->mapping_capacity * sizeof *hold->mappings,
+                           usual_maps / SHORTEST_MAPS_LINE * sizeof *hold->mappings);
+}
+
+static void *map(size_t bytes) {
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static int32_t no_memory(size_t bytes, procinspect_error *error) {
+    return pi_error_set(
+        error, PROCINSPECT_ERROR_NO_MEMORY, ENOMEM,
+        "No %zu MiB of address space for the dump; lower hold_buffer_bytes, or raise "
+        "RLIMIT_AS or the memory limit of the host process.",
+        bytes >> 20);
+}
+
+int32_t pi_capture_work_prepare(pi_capture_work *work, size_t thread_count, uint64_t max_data_bytes,
+                                procinspect_error *error) {
+    memset(work, 0, sizeof *work);
+    pi_hold *hold = &work->hold;
+    size_t capacity = thread_count * 2 + MORE_THREADS;
+    hold->stop.capacity = (uint32_t)(capacity < MOST_THREADS ? capacity : MOST_THREADS);
+    hold->stop.slot_count = 1;
+    while (hold->stop.slot_count < 2 * hold->stop.capacity)
+        hold->stop.slot_count *= 2;
+
+    table_layout layout = {NULL, 0};
+    lay_out(&layout, hold, 0);
+    work->tables_bytes = layout.used_bytes;
+    work->tables = map(work->tables_bytes);
+    if (work->tables == NULL)
+        return no_memory(work->tables_bytes, error);
+    layout = (table_layout){work->tables, 0};
+    lay_out(&layout, hold, thread_count);
+
+    work->data_bytes = (size_t)max_data_bytes;
+    hold->plan.budget_bytes = max_data_bytes;
+    hold->data = map(work->data_bytes);
+    if (hold->data == NULL) {
+        work->data_bytes = 0;
+        pi_capture_work_end(work);
+        return no_memory((size_t)max_data_bytes, error);
+    }
+    size_t usual = (thread_count + 1) * USUAL_STACK_BYTES;
+    if (usual > MOST_BACKED_DATA_BYTES)
+        usual = MOST_BACKED_DATA_BYTES;
+    madvise(hold->data, usual < work->data_bytes ? usual : work->data_bytes, MADV_POPULATE_WRITE);
+    return PROCINSPECT_OK;
+}
+
+void pi_capture_work_end(pi_capture_work *work) {
+    if (work->tables != NULL)
+        munmap(work->tables, work->tables_bytes);
+    if (work->data_bytes != 0)
+        munmap(work->hold.data, work->data_bytes);
+    work->tables = NULL;
+    work->data_bytes = 0;
+}

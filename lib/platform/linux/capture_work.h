@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PI_PLATFORM_LINUX_CAPTURE_WORK_H
+#define PI_PLATFORM_LINUX_CAPTURE_WORK_H
+
+#include <procinspect/error.h>
+
+#include "platform/linux/capture_hold.h"
+
+/*
+ * The memory that a hold works in: mapped before the target is touched, for the largest case, and
+ * backed by pages only as far as it is used. What an ordinary case uses is backed beforehand, so
+ * that no page fault lengthens the pause.
+ */
+typedef struct pi_capture_work {
+    pi_hold hold;
+    void *tables;
+    size_t tables_bytes;
+    size_t data_bytes; /* of hold.data, 0 once it was taken away */
+} pi_capture_work;
+
+/* For about this many threads, and up to max_data_bytes of memory. NO_MEMORY. */
+int32_t pi_capture_work_prepare(pi_capture_work *work, size_t thread_count, uint64_t max_data_bytes,
+                                procinspect_error *error);
+void pi_capture_work_end(pi_capture_work *work);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+#include "platform/linux/stop.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include "platform/linux/helper_system_call.h"
+#include "platform/linux/stop_threads.h"
+
+/* How long to wait for one thread before looking what it does. */
+#define LOOK_AFTER_NS UINT64_C(10000000)
+
+enum { EVENT_STOP = 128 }; /* PTRACE_EVENT_STOP, which libc's header lacks */
+
+static void has_ended(pi_stop *stop, pi_stop_thread *thread) {
+    if (thread->state == PI_STOP_STANDS)
+        stop->standing--;
+    thread->state = PI_STOP_ENDED;
+}
+
+/* What the wait for a thread answered. */
+static void take_status(pi_stop *stop, pi_stop_thread *thread, int status) {
+    if (!WIFSTOPPED(status)) {
+        has_ended(stop, thread);
+    } else if (status >> 16 == EVENT_STOP) {
+        thread->state = PI_STOP_STANDS;
+        thread->in_group_stop = WSTOPSIG(status) != SIGTRAP;
+        stop->standing++;
+    } else {
+        /* A signal came first. It is delivered, and the thread stops behind that; the interrupt is
+         * asked for again because a stop for another cause may have used up the first. */
+        int signal = status >> 16 == 0 ? WSTOPSIG(status) : 0;
+        raw_ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
+        raw_ptrace(PTRACE_CONT, thread->tid, 0, (uintptr_t)signal);
+    }
+}
+
+/* A thread that takes its time: has it ended as main threads do, does it sleep uninterruptibly, or
+ * does it only wait for a processor? */
+static pi_stop_result look_at(pi_stop *stop, pi_stop_thread *thread) {
+    if (pi_helper_must_stop(stop->helper))
+        return PI_STOP_MUST_END;
+    uint64_t waited_ns = raw_now_ns() - stop->pause_begin_ns;
+    char state = pi_stop_os_state(stop, thread->tid);
+    if (state == 'Z' || state == 'X')
+        has_ended(stop, thread);
+    else if (state == 'D' && waited_ns >= stop->uninterruptible_limit_ns)
+        thread->state = PI_STOP_RUNS;
+    else if (waited_ns >= stop->limit_ns)
+        return PI_STOP_TOO_LATE;
+    return PI_STOP_OK;
+}
+
+static pi_stop_result wait_for(pi_stop *stop, pi_stop_thread *thread) {
+    uint64_t next_look_ns = 0;
+    while (thread->state == PI_STOP_SEIZED) {
+        int status;
+        long waited = raw_wait(thread->tid, &status, __WALL | WNOHANG);
+        if (waited == thread->tid) {
+            take_status(stop, thread, status);
+            continue;
+        }
+        if (waited < 0) {
+            has_ended(stop, thread);
+            continue;
+        }
+        /* Any thread's stop ends this wait, so the clock is asked, not the wait. */
+        pi_helper_wait_for_child(LOOK_AFTER_NS);
+        uint64_t now_ns = raw_now_ns();
+        if (next_look_ns == 0)
+            next_look_ns = now_ns + LOOK_AFTER_NS;
+        if (now_ns < next_look_ns && now_ns - stop->pause_begin_ns < stop->limit_ns)
+            continue;
+        next_look_ns = now_ns + LOOK_AFTER_NS;
+        pi_stop_result result = look_at(stop, thread);
+        if (result != PI_STOP_OK)
+            return result;
+    }
+    return PI_STOP_OK;
+}
+
+pi_stop_result pi_stop_seize(pi_stop *stop) {
+    uint32_t added;
+    pi_stop_result result = pi_stop_seize_new(stop, &added);
+    if (result == PI_STOP_OK && stop->count == 0)
+        return PI_STOP_GONE;
+    return result;
+}
+
+pi_stop_result pi_stop_interrupt(pi_stop *stop) {
+    stop->pause_begin_ns = raw_now_ns();
+    uint32_t done = 0;
+    for (;;) {
+        /* All of them first: they then stop while we wait for the first. */
+        for (uint32_t i = done; i < stop->count; i++)
+            raw_ptrace(PTRACE_INTERRUPT, stop->threads[i].tid, 0, 0);
+        for (; done < stop->count; done++) {
+            pi_stop_result result = wait_for(stop, &stop->threads[done]);
+            if (result != PI_STOP_OK)
+                return result;
+        }
+        uint32_t added = 0;
+        if (!pi_stop_has_all(stop)) {
+            pi_stop_result result = pi_stop_seize_new(stop, &added);
+            if (result != PI_STOP_OK)
+                return result;
+        }
+        if (added == 0)
+            return stop->standing != 0 ? PI_STOP_OK : PI_STOP_GONE;
+        if (raw_now_ns() - stop->pause_begin_ns >= stop->limit_ns)
+            return PI_STOP_TOO_LATE;
+    }
+}
+
+static bool read_set(int32_t tid, uintptr_t type, void *registers, size_t size) {
+    struct iovec set = {registers, size};
+    return raw_ptrace(PTRACE_GETREGSET, tid, type, (uintptr_t)&set) == 0 && set.iov_len == size;
+}
+
+bool pi_stop_read_registers(pi_stop *stop, pi_stop_thread *thread, struct user_regs_struct *general,
+                            struct user_fpregs_struct *floating) {
+    bool read = read_set(thread->tid, NT_PRSTATUS, general, sizeof *general);
+    if (!read) {
+        /* Killed, or replaced by a thread that was in execve and now goes by this number: that one
+         * is traced, too, and about to stop. */
+        stop->standing--;
+        thread->state = PI_STOP_SEIZED;
+        read = wait_for(stop, thread) == PI_STOP_OK && thread->state == PI_STOP_STANDS &&
+               read_set(thread->tid, NT_PRSTATUS, general, sizeof *general);
+    }
+    if (!read || !read_set(thread->tid, NT_PRFPREG, floating, sizeof *floating))
+        return false;
+    thread->has_registers = 1;
+    /* A thread that a signal had stopped before us was interrupted by that. */
+    thread->needs_restart = !thread->in_group_stop && pi_call_needs_restart(general);
+    return true;
+}
+
+static void release(pi_stop *stop, pi_stop_thread *thread) {
+    struct user_regs_struct general;
+    bool restart = thread->needs_restart;
+    if (!thread->has_registers && !thread->in_group_stop)
+        restart = read_set(thread->tid, NT_PRSTATUS, &general, sizeof general) &&
+                  pi_call_needs_restart(&general);
+    if (restart) {
+        pi_call_restart(thread->tid);
+        stop->restarted_calls++;
+    }
+    raw_ptrace(PTRACE_DETACH, thread->tid, 0, 0);
+    thread->state = PI_STOP_RELEASED;
+}
+
+void pi_stop_release(pi_stop *stop) {
+    for (uint32_t i = 0; i < stop->count; i++)
+        if (stop->threads[i].state == PI_STOP_STANDS)
+            release(stop, &stop->threads[i]);
+    /* Those that were given up on may stand by now. */
+    for (uint32_t i = 0; i < stop->count; i++) {
+        pi_stop_thread *thread = &stop->threads[i];
+        int status;
+        if ((thread->state == PI_STOP_RUNS || thread->state == PI_STOP_SEIZED) &&
+            raw_wait(thread->tid, &status, __WALL | WNOHANG) == thread->tid && WIFSTOPPED(status) &&
+            status >> 16 == EVENT_STOP) {
+            thread->has_registers = 0;
+            thread->in_group_stop = WSTOPSIG(status) != SIGTRAP;
+            release(stop, thread);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include "platform/linux/stop_threads.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+
+#include "platform/linux/helper_system_call.h"
+
+/* As getdents64 writes it. */
+typedef struct directory_entry {
+    uint64_t inode;
+    int64_t next;
+    uint16_t length;
+    uint8_t type;
+    char name[];
+} directory_entry;
+
+enum {
+    STAT_BYTES = 512,           /* enough for the name and the state behind it */
+    SEIZED_BETWEEN_CHECKS = 256 /* threads, between two looks whether the host still wants it */
+};
+
+static int32_t parse_tid(const char *name) {
+    int32_t tid = 0;
+    for (; *name >= '0' && *name <= '9' && tid < INT32_MAX / 10; name++)
+        tid = tid * 10 + (*name - '0');
+    return *name == '\0' ? tid : 0;
+}
+
+/* "1234/stat" */
+static void stat_path(char path[32], int32_t tid) {
+    char digits[12];
+    unsigned count = 0;
+    for (; tid > 0; tid /= 10)
+        digits[count++] = (char)('0' + tid % 10);
+    while (count > 0)
+        *path++ = digits[--count];
+    static const char file[] = "/stat";
+    for (unsigned i = 0; i < sizeof file; i++)
+        *path++ = file[i];
+}
+
+char pi_stop_os_state(const pi_stop *stop, int32_t tid) {
+    char path[32];
+    char text[STAT_BYTES];
+    stat_path(path, tid);
+    long file = raw_open(stop->task_directory, path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return 0;
+    long length = raw_read((int)file, text, sizeof text);
+    raw_close((int)file);
+    /* The name may hold a parenthesis; no number behind it does. */
+    for (long at = length - 3; at > 0; at--)
+        if (text[at] == ')')
+            return text[at + 2];
+    return 0;
+}
+
+/* The slot that holds this tid, or the free one where it belongs. */
+static uint32_t *find_slot(const pi_stop *stop, int32_t tid) {
+    uint32_t mask = stop->slot_count - 1;
+    uint32_t at = (uint32_t)tid * UINT32_C(2654435769) & mask;
+    while (stop->slots[at] != 0 && stop->threads[stop->slots[at] - 1].tid != tid)
+        at = (at + 1) & mask;
+    return &stop->slots[at];
+}
+
+static bool has_ended(const pi_stop *stop, int32_t tid) {
+    char state = pi_stop_os_state(stop, tid);
+    return state == 0 || state == 'Z' || state == 'X';
+}
+
+static pi_stop_result seize(pi_stop *stop, int32_t tid, uint32_t *added) {
+    uint32_t *slot = find_slot(stop, tid);
+    if (*slot != 0)
+        return PI_STOP_OK;
+    if (stop->count == stop->capacity) {
+        stop->is_full = 1;
+        return PI_STOP_OK;
+    }
+    long result = raw_ptrace(PTRACE_SEIZE, tid, 0, 0);
+    if (result == -ESRCH)
+        return PI_STOP_OK;
+    /* The kernel refuses so, too, what has ended: a main thread stays until the others end. */
+    if (result == -EPERM && has_ended(stop, tid)) {
+        stop->dead_leaders++;
+        return PI_STOP_OK;
+    }
+    if (result < 0) {
+        stop->refused_tid = tid;
+        stop->refused_errno = (int32_t)-result;
+        return PI_STOP_REFUSED;
+    }
+    stop->threads[stop->count] = (pi_stop_thread){tid, PI_STOP_SEIZED, 0, 0, 0};
+    stop->count++;
+    *slot = stop->count;
+    ++*added;
+    return PI_STOP_OK;
+}
+
+static pi_stop_result seize_entries(pi_stop *stop, long length, uint32_t *added) {
+    const directory_entry *entry;
+    for (long at = 0; at < length; at += entry->length) {
+        entry = (const directory_entry *)(const void *)(stop->entries + at);
+        int32_t tid = parse_tid(entry->name);
+        if (tid == 0)
+            continue;
+        pi_stop_result result = seize(stop, tid, added);
+        if (result != PI_STOP_OK)
+            return result;
+        if (*added % SEIZED_BETWEEN_CHECKS == 1 && pi_helper_must_stop(stop->helper))
+            return PI_STOP_MUST_END;
+    }
+    return PI_STOP_OK;
+}
+
+pi_stop_result pi_stop_seize_new(pi_stop *stop, uint32_t *added) {
+    *added = 0;
+    stop->dead_leaders = 0;
+    raw_call(SYS_lseek, stop->task_directory, 0, SEEK_SET, 0);
+    for (;;) {
+        long length = raw_call(SYS_getdents64, stop->task_directory, (long)stop->entries,
+                               PI_STOP_ENTRIES_BYTES, 0);
+        if (length <= 0)
+            return PI_STOP_OK; /* the end; or the process has ended, which a wait will tell */
+        pi_stop_result result = seize_entries(stop, length, added);
+        if (result != PI_STOP_OK)
+            return result;
+    }
+}
+
+/*
+ * The kernel counts the threads in the directory's link count, which costs one call instead of
+ * reading thousands of names while everything stands. Where the numbers differ, for whatever
+ * reason, the names are read again; so nothing depends on this but time.
+ */
+bool pi_stop_has_all(const pi_stop *stop) {
+    struct stat status = {0};
+    enum { LINKS_OF_AN_EMPTY_DIRECTORY = 2 };
+    return raw_call(SYS_fstat, stop->task_directory, (long)&status, 0, 0) == 0 &&
+           status.st_nlink == (uint64_t)stop->standing + LINKS_OF_AN_EMPTY_DIRECTORY;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PI_PLATFORM_LINUX_STOP_THREADS_H
+#define PI_PLATFORM_LINUX_STOP_THREADS_H
+
+#include "platform/linux/stop.h"
+
+/* Which threads the process has; between the files of stop.h. */
+
+/* Seizes every thread of the directory that is not in the table yet, and adds it. *added: how many.
+ */
+pi_stop_result pi_stop_seize_new(pi_stop *stop, uint32_t *added);
+
+/* True where the process certainly has no thread besides those that stand. */
+bool pi_stop_has_all(const pi_stop *stop);
+
+/* The thread's state letter, 0 where it has none any more. */
+char pi_stop_os_state(const pi_stop *stop, int32_t tid);
+
+#endif
