@@ -49,18 +49,20 @@ int32_t pi_file_mappings_read(const char *maps, size_t length, uint64_t vdso_add
     pi_file_mappings found = {0};
     size_t capacity = 0;
     pi_maps_cursor cursor = {maps, maps + length};
-    pi_mapping mapping;
+    pi_mapping mapping, named_vdso = {0};
     while (pi_maps_next(&cursor, &mapping)) {
-        bool is_vdso =
-            mapping.inode == 0 && (vdso_address != 0 ? mapping.start == vdso_address
-                                                     : pi_mapping_is_named(&mapping, "[vdso]"));
-        if (is_vdso)
+        /* The kernel's own name for it is beyond the program's reach; the address is not. */
+        if (mapping.inode == 0 && pi_mapping_is_named(&mapping, "[vdso]"))
+            named_vdso = mapping;
+        else if (mapping.inode == 0 && mapping.start == vdso_address)
             found.vdso = mapping;
         if (mapping.inode != 0 && !append(&found, &capacity, &mapping)) {
             free(found.items);
             return pi_error_no_memory(error);
         }
     }
+    if (named_vdso.end != 0)
+        found.vdso = named_vdso;
     if (found.count > 1)
         qsort(found.items, found.count, sizeof *found.items, compare_items);
     *mappings = found;
