@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "base/error.h"
+#include "platform/linux/environ.h"
+#include "platform/linux/linux.h"
+
+enum { LONGEST_ENVIRONMENT = 4 * 1024 * 1024 };
+
+int pi_environ_file_read(int directory, const char *path, pi_buffer *buffer) {
+    int result = pi_proc_read_bytes(directory, path, buffer, LONGEST_ENVIRONMENT);
+    if (result != 0 || buffer->length < LONGEST_ENVIRONMENT)
+        return result;
+    /* Half a value is a wrong one. */
+    const char *last_end = memrchr(buffer->data, '\0', buffer->length);
+    buffer->length = last_end == NULL ? 0 : (size_t)(last_end - buffer->data) + 1;
+    return 0;
+}
+
+static int32_t exhausted(const pi_arena *arena, procinspect_error *error) {
+    if (!pi_arena_limit_reached(arena))
+        return pi_error_no_memory(error);
+    return pi_error_set(
+        error, PROCINSPECT_ERROR_TOO_LARGE, 0,
+        "The environment doesn't fit what is left of this call's memory limit; read it "
+        "with procinspect_environment_read.");
+}
+
+int32_t pi_environment_read(const pi_process *process, pi_arena *arena, pi_bytes *environment,
+                            procinspect_error *error) {
+    pi_buffer buffer = {0};
+    int result = pi_environ_file_read(process->directory, "environ", &buffer);
+    int32_t code = PROCINSPECT_OK;
+    if (result != 0) {
+        code = pi_process_failed(process, "environ", -result, error);
+    } else if (buffer.length == 0) {
+        /* The file of a process that has ended is empty, too. */
+        code = pi_process_check(process, error);
+    }
+    if (code == PROCINSPECT_OK) {
+        const char *copy = pi_arena_copy(arena, buffer.data, buffer.length);
+        if (copy == NULL)
+            code = exhausted(arena, error);
+        else
+            *environment = (pi_bytes){copy, buffer.length};
+    }
+    pi_buffer_free(&buffer);
+    return code;
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "platform/linux/process_reader.h"
+
+/* What the stat file alone answers is read by the process's number, with one open; for more, its
+ * directory is held, so that all of it is of one process. */
+static int32_t read_by_number(pi_process_reader *reader, procinspect_process_info *info) {
+    pi_process_files files = {.directory = reader->system->proc};
+    snprintf(files.prefix, sizeof files.prefix, "%d/", (int)info->pid);
+    return pi_process_reader_read(reader, &files, info);
+}
+
+static int32_t open_failed(pi_process_reader *reader, int32_t pid, int os_errno) {
+    int32_t code = pi_error_code_of_errno(os_errno);
+    if (code == PROCINSPECT_ERROR_NO_RESOURCES || code == PROCINSPECT_ERROR_NO_MEMORY)
+        return pi_error_set(
+            reader->error, code, os_errno,
+            "Opening /proc/%d failed: %s. Close descriptors or raise the host's limit.", (int)pid,
+            strerrordesc_np(os_errno));
+    return PI_PROCESS_ENDED;
+}
+
+static int32_t read_by_directory(pi_process_reader *reader, uint64_t user_id,
+                                 procinspect_process_info *info) {
+    char path[16];
+    snprintf(path, sizeof path, "%d", (int)info->pid);
+    pi_process_files files = {.directory = openat(reader->system->proc, path,
+                                                  O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
+    if (files.directory < 0)
+        return open_failed(reader, info->pid, errno);
+    struct stat status;
+    int32_t code = PI_PROCESS_ENDED;
+    if (user_id == PI_ANY_USER ||
+        (fstat(files.directory, &status) == 0 && status.st_uid == user_id))
+        code = pi_process_reader_read(reader, &files, info);
+    pi_close(files.directory);
+    return code;
+}
+
+static bool is_of_user(const pi_system *system, int32_t pid, uint64_t user_id) {
+    if (user_id == PI_ANY_USER)
+        return true;
+    char path[16];
+    snprintf(path, sizeof path, "%d", (int)pid);
+    struct stat status;
+    return fstatat(system->proc, path, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+           status.st_uid == user_id;
+}
+
+static int32_t read_one(pi_process_reader *reader, uint64_t user_id,
+                        procinspect_process_info *info) {
+    if ((reader->members & ~PI_STAT_MEMBERS) != 0)
+        return read_by_directory(reader, user_id, info);
+    return is_of_user(reader->system, info->pid, user_id) ? read_by_number(reader, info)
+                                                          : PI_PROCESS_ENDED;
+}
+
+static int32_t exhausted(const pi_process_reader *reader) {
+    if (!pi_arena_limit_reached(reader->arena))
+        return pi_error_no_memory(reader->error);
+    return pi_error_set(reader->error, PROCINSPECT_ERROR_TOO_LARGE, 0,
+                        "There are more processes than a listing takes; ask for fewer members.");
+}
+
+static int32_t read_all(pi_process_reader *reader, uint64_t user_id, const pi_numbers *pids,
+                        procinspect_process_list *list) {
+    const procinspect_process_info **items =
+        pi_arena_alloc_array(reader->arena, pids->count, sizeof *items);
+    if (items == NULL)
+        return exhausted(reader);
+    size_t count = 0;
+    procinspect_process_info *info = NULL;
+    for (size_t i = 0; i < pids->count; i++) {
+        if (pids->items[i] == 0)
+            continue;
+        if (info == NULL)
+            info = pi_arena_alloc(reader->arena, sizeof *info);
+        if (info == NULL)
+            return exhausted(reader);
+        info->pid = pids->items[i];
+        int32_t code = read_one(reader, user_id, info);
+        if (code < 0)
+            return code;
+        if (code == PI_PROCESS_ENDED) {
+            memset(info, 0, sizeof *info);
+            continue;
+        }
+        items[count++] = info;
+        info = NULL;
+    }
+    *list = (procinspect_process_list){.items = items, .count = count};
+    return PROCINSPECT_OK;
+}
+
+static int32_t read_pids(const pi_system *system, pi_numbers *pids, procinspect_error *error) {
+    int result = pi_proc_read_numbers(system->proc, ".", INT32_MAX, pids);
+    if (result == 0)
+        return PROCINSPECT_OK;
+    if (result == -ENOMEM)
+        return pi_error_no_memory(error);
+    int32_t code = pi_error_code_of_errno(-result);
+    if (code != PROCINSPECT_ERROR_NO_RESOURCES)
+        code = PROCINSPECT_ERROR_IO;
+    return pi_error_set(error, code, -result, "Listing the directory of processes failed: %s.%s",
+                        strerrordesc_np(-result),
+                        code == PROCINSPECT_ERROR_NO_RESOURCES
+                            ? " Close descriptors or raise the host's limit."
+                            : "");
+}
+
+int32_t pi_processes_read(const pi_system *system, uint64_t members, uint64_t user_id,
+                          pi_arena *arena, procinspect_process_list *list,
+                          procinspect_error *error) {
+    pi_numbers pids;
+    int32_t code = read_pids(system, &pids, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    pi_process_reader reader = {
+        .system = system, .arena = arena, .members = members, .error = error};
+    code = read_all(&reader, user_id, &pids, list);
+    pi_process_reader_end(&reader);
+    free(pids.items);
+    return code;
+}
+
+/* The children of a process among these; ascending, as the pids are. */
+static int32_t collect_children(const pi_process *process, const pi_numbers *pids,
+                                int32_t *children, size_t *count, procinspect_error *error) {
+    *count = 0;
+    for (size_t i = 0; i < pids->count; i++) {
+        char path[32];
+        pi_stat_text text;
+        pi_stat stat;
+        snprintf(path, sizeof path, "%d/stat", (int)pids->items[i]);
+        int result = pi_stat_read(process->system->proc, path, &text, &stat);
+        int32_t code = pi_error_code_of_errno(-result);
+        if (code == PROCINSPECT_ERROR_NO_RESOURCES || code == PROCINSPECT_ERROR_NO_MEMORY)
+            return pi_process_failed(process, "stat", -result, error);
+        if (result == 0 && stat.parent_pid == process->pid)
+            children[(*count)++] = pids->items[i];
+    }
+    /* They were found by the number of their parent, which has to be this process's still. */
+    return pi_process_check(process, error);
+}
+
+static int32_t read_children(const pi_process *process, pi_arena *arena,
+                             procinspect_process_info *info, procinspect_error *error) {
+    pi_numbers pids;
+    int32_t code = read_pids(process->system, &pids, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    size_t count;
+    int32_t *children = pids.items; /* kept in place: a child is never before its own number */
+    code = collect_children(process, &pids, children, &count, error);
+    if (code == PROCINSPECT_OK) {
+        void *copy = pi_arena_alloc_array(arena, count, sizeof *children);
+        if (copy == NULL) {
+            code = pi_error_no_memory(error);
+        } else if (count != 0) {
+            memcpy(copy, children, count * sizeof *children);
+        }
+        info->child_pids = copy;
+        info->child_count = count;
+        info->known |= PROCINSPECT_PROCESS_CHILDREN;
+    }
+    free(pids.items);
+    return code;
+}
+
+int32_t pi_process_read(const pi_process *process, uint64_t members, pi_arena *arena,
+                        procinspect_process_info *info, procinspect_error *error) {
+    pi_process_reader reader = {
+        .system = process->system, .arena = arena, .members = members, .error = error};
+    pi_process_files files = {.directory = process->directory};
+    info->pid = process->pid;
+    int32_t code = pi_process_check(process, error);
+    if (code == PROCINSPECT_OK)
+        code = pi_process_reader_read(&reader, &files, info);
+    if (code == PI_PROCESS_ENDED)
+        code = pi_process_failed(process, "stat", ESRCH, error);
+    pi_process_reader_end(&reader);
+    if (code == PROCINSPECT_OK && (members & PROCINSPECT_PROCESS_CHILDREN) != 0)
+        code = read_children(process, arena, info, error);
+    return code;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#include "platform/linux/stat.h"
+
+#include "base/text.h"
+
+/* include/linux/sched.h; not in the kernel's user headers, but as stable as field 9 itself. */
+#define PF_KTHREAD UINT64_C(0x00200000)
+
+/* What is left of the line. Every field is taken with the separator that follows it, so that a line
+ * that was cut within a number is not taken for a shorter number. */
+typedef struct stat_cursor {
+    const char *at;
+    const char *end;
+    bool failed;
+} stat_cursor;
+
+static void skip_fields(stat_cursor *cursor, int count) {
+    for (; count > 0 && cursor->at < cursor->end; cursor->at++)
+        if (*cursor->at == ' ')
+            count--;
+    if (count != 0)
+        cursor->failed = true;
+}
+
+static uint64_t take_unsigned(stat_cursor *cursor, uint64_t largest) {
+    uint64_t value = 0;
+    size_t used = pi_parse_u64(cursor->at, (size_t)(cursor->end - cursor->at), 10, &value);
+    cursor->at += used;
+    if (used == 0 || value > largest || cursor->at == cursor->end || *cursor->at != ' ') {
+        cursor->failed = true;
+        return 0;
+    }
+    cursor->at++;
+    return value;
+}
+
+static int32_t take_signed(stat_cursor *cursor) {
+    bool is_negative = cursor->at < cursor->end && *cursor->at == '-';
+    if (is_negative)
+        cursor->at++;
+    int64_t magnitude = (int64_t)take_unsigned(cursor, INT32_MAX);
+    return (int32_t)(is_negative ? -magnitude : magnitude);
+}
+
+static bool parse_fields_behind_name(stat_cursor *rest, pi_stat *stat) {
+    stat->parent_pid = take_signed(rest);
+    stat->process_group_id = take_signed(rest);
+    stat->session_id = take_signed(rest);
+    skip_fields(rest, 2); /* 7, 8: terminal */
+    stat->is_kernel_thread = (take_unsigned(rest, UINT32_MAX) & PF_KTHREAD) != 0;
+    skip_fields(rest, 4); /* 10 to 13: page faults */
+    stat->user_ticks = take_unsigned(rest, UINT64_MAX);
+    stat->kernel_ticks = take_unsigned(rest, UINT64_MAX);
+    skip_fields(rest, 2); /* 16, 17: of children */
+    stat->priority = take_signed(rest);
+    stat->nice = take_signed(rest);
+    stat->thread_count = (uint32_t)take_unsigned(rest, INT32_MAX);
+    skip_fields(rest, 1); /* 21: a timer */
+    stat->start_ticks = take_unsigned(rest, UINT64_MAX);
+    skip_fields(rest, 17); /* 23 to 39: memory, signals, processor */
+    stat->realtime_priority = (uint32_t)take_unsigned(rest, UINT32_MAX);
+    stat->scheduling_policy = (uint32_t)take_unsigned(rest, UINT32_MAX);
+    return !rest->failed;
+}
+
+static const char *last_parenthesis(const char *begin, const char *end) {
+    while (end > begin)
+        if (*--end == ')')
+            return end;
+    return NULL;
+}
+
+bool pi_stat_parse(const char *bytes, size_t length, pi_stat *stat) {
+    pi_stat parsed = {0};
+    stat_cursor rest = {bytes, bytes + length, false};
+    parsed.pid = (int32_t)take_unsigned(&rest, INT32_MAX);
+    if (rest.failed || parsed.pid == 0 || rest.at == rest.end || *rest.at != '(')
+        return false;
+    parsed.name = rest.at + 1;
+    /* A name may hold parentheses, spaces and newlines; nothing behind it can. */
+    const char *name_end = last_parenthesis(parsed.name, rest.end);
+    if (name_end == NULL)
+        return false;
+    parsed.name_length = (size_t)(name_end - parsed.name);
+    if (rest.end - name_end < 4 || name_end[1] != ' ' || name_end[3] != ' ')
+        return false;
+    parsed.state = name_end[2];
+    rest.at = name_end + 4;
+    if (!parse_fields_behind_name(&rest, &parsed))
+        return false;
+    *stat = parsed;
+    return true;
+}
+
+bool pi_stat_is_dead(const pi_stat *stat) {
+    return stat->state == 'Z' || stat->state == 'X' || stat->state == 'x';
+}
