@@ -56,9 +56,12 @@ static int32_t parse_dump_request(const pi_http_exchange *exchange, dump_request
     return code;
 }
 
-static int32_t check_supported(const dump_request *request, procinspect_error *error) {
+/* Types are procinspect_dump_capture's to refuse, behind the host's policy; a HEAD doesn't get
+ * there. */
+static int32_t check_supported(const dump_request *request, bool is_head,
+                               procinspect_error *error) {
     static const char remedy[] = "this version takes dumps of dumpType=0 with format=raw";
-    if (request->type != PROCINSPECT_DUMP_TYPE_NORMAL)
+    if (is_head && request->type != PROCINSPECT_DUMP_TYPE_NORMAL)
         return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
                             "dumpType 0x%" PRIx32 " is not supported yet; %s.", request->type,
                             remedy);
@@ -67,7 +70,7 @@ static int32_t check_supported(const dump_request *request, procinspect_error *e
                             "format=%s is not supported yet; %s.", request->format, remedy);
     if (request->dry_run || request->redact)
         return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
-                            "%s on a dump is not supported yet; %s, without it.",
+                            "%s=true on a dump is not supported yet; %s and without it.",
                             request->dry_run ? "dryRun" : "redact", remedy);
     return PROCINSPECT_OK;
 }
@@ -134,7 +137,7 @@ int32_t pi_http_send_dump(pi_http_exchange *exchange, procinspect_error *error) 
         code = pi_http_open_process(exchange, &process, error);
     if (code != PROCINSPECT_OK)
         return code;
-    code = check_supported(&request, error);
+    code = check_supported(&request, exchange->is_head, error);
     if (code == PROCINSPECT_OK)
         code = add_file_headers(exchange, process, error);
     exchange->response->public.status = 200;

@@ -154,6 +154,9 @@ static int32_t take_request(const procinspect_http *http, const procinspect_http
                                               : "response");
     int32_t code = pi_options_take(request, taken, sizeof *taken, FIRST_REQUEST_SIZE,
                                    "procinspect_http_request", error);
+    if (code == PROCINSPECT_OK && taken->reserved != 0)
+        return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
+                            "procinspect_http_handle: the request's reserved must be 0.");
     if (code == PROCINSPECT_OK && (taken->method == NULL || taken->path == NULL))
         return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
                             "procinspect_http_handle: the request has no %s; set it.",
