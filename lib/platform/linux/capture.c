@@ -32,6 +32,15 @@ uint32_t pi_capture_types(void) {
     return PROCINSPECT_DUMP_TYPE_NORMAL;
 }
 
+int32_t pi_capture_exhausted(const pi_arena *arena, procinspect_error *error) {
+    if (!pi_arena_limit_reached(arena))
+        return pi_error_no_memory(error);
+    return pi_error_set(error, PROCINSPECT_ERROR_TOO_LARGE, 0,
+                        "The process has more threads, mappings or texts than the %d MiB that the "
+                        "library takes for them.",
+                        SNAPSHOT_LIMIT_BYTES >> 20);
+}
+
 static int64_t unix_now_ns(void) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -82,14 +91,16 @@ static int32_t too_late(const capture_state *capture, const pi_hold *hold,
                         procinspect_error *error) {
     uint32_t running = 0;
     for (uint32_t i = 0; i < hold->stop.count; i++)
-        running += hold->stop.threads[i].state == PI_STOP_SEIZED;
+        running += hold->stop.threads[i].state == PI_STOP_SEIZED ||
+                   hold->stop.threads[i].state == PI_STOP_RUNS;
     if (running != 0)
-        return pi_error_set(
-            error, PROCINSPECT_ERROR_TIMED_OUT, 0,
-            "%u of the %u threads of process %d had not stopped after %u ms; it runs on. "
-            "Raise max_pause_ms, or look what keeps them from running.",
-            (unsigned)running, (unsigned)hold->stop.count, (int)capture->process->pid,
-            (unsigned)capture->request->max_pause_ms);
+        return pi_error_set(error, PROCINSPECT_ERROR_TIMED_OUT, 0,
+                            "%u of the %u threads of process %d could not be stopped within %u ms; "
+                            "it runs on. Look "
+                            "what keeps them (state D: storage, or a vfork; R: no processor), or "
+                            "raise max_pause_ms.",
+                            (unsigned)running, (unsigned)hold->stop.count,
+                            (int)capture->process->pid, (unsigned)capture->request->max_pause_ms);
     return pi_error_set(
         error, PROCINSPECT_ERROR_TIMED_OUT, 0,
         "Taking the memory of process %d would have stopped it for longer than %u ms; "
@@ -162,7 +173,7 @@ static int32_t take_results(capture_state *capture, pi_capture_work *work,
     procinspect_dump_report *report = &snapshot->report;
     const char *maps = pi_arena_copy(capture->arena, hold->maps, hold->maps_length);
     if (maps == NULL)
-        return pi_error_no_memory(error);
+        return pi_capture_exhausted(capture->arena, error);
     snapshot->texts[PI_TEXT_MAPS] = (pi_bytes){maps, hold->maps_length};
     report->restarted_call_count = hold->stop.restarted_calls;
     report->pause_ns = hold->pause_ns;
@@ -209,7 +220,7 @@ static int32_t read_modules(capture_state *capture, procinspect_error *error) {
     const pi_bytes *maps = &snapshot->texts[PI_TEXT_MAPS];
     procinspect_module_list *list = pi_arena_alloc(capture->arena, sizeof *list);
     if (list == NULL)
-        return pi_error_no_memory(error);
+        return pi_capture_exhausted(capture->arena, error);
     int32_t code =
         pi_modules_from_maps(capture->process, maps->data, maps->length,
                              PROCINSPECT_MODULE_PATH | PROCINSPECT_MODULE_BUILD_ID |
@@ -231,8 +242,9 @@ static int32_t finish(capture_state *capture, procinspect_error *error) {
     report->effective_type = capture->request->type;
     report->way = PROCINSPECT_DUMP_WAY_HOLD;
     report->captured_at_unix_ns = snapshot->captured_at_unix_ns;
-    return pi_capture_notes_finish(&capture->notes, report) ? PROCINSPECT_OK
-                                                            : pi_error_no_memory(error);
+    return pi_capture_notes_finish(&capture->notes, report)
+               ? PROCINSPECT_OK
+               : pi_capture_exhausted(capture->arena, error);
 }
 
 /* One attempt, into an arena of its own: 0, an error, or AGAIN. */

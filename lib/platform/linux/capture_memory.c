@@ -29,7 +29,7 @@ int32_t pi_capture_memory(pi_capture_work *work, pi_arena *arena, pi_capture_not
     size_t count = hold->plan.range_count;
     snapshot->memory = pi_arena_alloc_array(arena, count, sizeof *snapshot->memory);
     if (snapshot->memory == NULL || !note_memory(hold, notes))
-        return pi_error_no_memory(error);
+        return pi_capture_exhausted(arena, error);
     memcpy(snapshot->memory, hold->plan.ranges, count * sizeof *snapshot->memory);
     snapshot->source = pi_capture_source_new(hold->data, work->data_bytes, snapshot->memory, count);
     if (snapshot->source == NULL)

@@ -22,6 +22,9 @@ typedef struct pi_capture_notes pi_capture_notes;
 int32_t pi_capture_read_texts(const pi_process *process, pi_arena *arena, pi_bytes *texts,
                               pi_capture_notes *notes, procinspect_error *error);
 
+/* The arena gave no more: NO_MEMORY, or TOO_LARGE where it was the target's doing. */
+int32_t pi_capture_exhausted(const pi_arena *arena, procinspect_error *error);
+
 void pi_capture_cpu_identity(pi_cpu_identity *identity);
 
 /* Notes are collected here and handed over at the end; zero-initialised but for the arena. */

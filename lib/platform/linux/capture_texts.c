@@ -83,5 +83,5 @@ int32_t pi_capture_read_texts(const pi_process *process, pi_arena *arena, pi_byt
         }
     }
     pi_buffer_free(&buffer);
-    return enough_memory ? PROCINSPECT_OK : pi_error_no_memory(error);
+    return enough_memory ? PROCINSPECT_OK : pi_capture_exhausted(arena, error);
 }

@@ -140,5 +140,5 @@ int32_t pi_capture_threads(const pi_process *process, const pi_hold *hold,
     }
     snapshot->thread_count = count;
     free(threads);
-    return enough_memory ? PROCINSPECT_OK : pi_error_no_memory(error);
+    return enough_memory ? PROCINSPECT_OK : pi_capture_exhausted(arena, error);
 }

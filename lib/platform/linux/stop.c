@@ -90,6 +90,16 @@ pi_stop_result pi_stop_seize(pi_stop *stop) {
     return result;
 }
 
+/* When each thread has been seen to. */
+static pi_stop_result outcome_of(const pi_stop *stop) {
+    if (stop->standing != 0)
+        return PI_STOP_OK;
+    for (uint32_t i = 0; i < stop->count; i++)
+        if (stop->threads[i].state == PI_STOP_RUNS)
+            return PI_STOP_TOO_LATE;
+    return PI_STOP_GONE;
+}
+
 pi_stop_result pi_stop_interrupt(pi_stop *stop) {
     stop->pause_begin_ns = raw_now_ns();
     uint32_t done = 0;
@@ -109,7 +119,7 @@ pi_stop_result pi_stop_interrupt(pi_stop *stop) {
                 return result;
         }
         if (added == 0)
-            return stop->standing != 0 ? PI_STOP_OK : PI_STOP_GONE;
+            return outcome_of(stop);
         if (raw_now_ns() - stop->pause_begin_ns >= stop->limit_ns)
             return PI_STOP_TOO_LATE;
     }

@@ -31,7 +31,7 @@ typedef enum pi_stop_result {
     PI_STOP_OK = 0,
     PI_STOP_REFUSED,  /* the kernel doesn't let us trace `refused_tid`: refused_errno */
     PI_STOP_GONE,     /* no thread is left */
-    PI_STOP_TOO_LATE, /* the deadline passed before all stood */
+    PI_STOP_TOO_LATE, /* the limit passed before all stood, or none could be stopped */
     PI_STOP_MUST_END  /* the host ended or asked to stop */
 } pi_stop_result;
 
