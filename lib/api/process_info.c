@@ -3,8 +3,6 @@
 
 #include "api/handle.h"
 #include "base/error.h"
-#include "base/text.h"
-#include "model/environment.h"
 
 /* What each part adds to an info, by its bit. */
 typedef int32_t (*part_reader)(const procinspect_process *process, pi_arena *arena,
@@ -50,30 +48,6 @@ static int32_t read_environment(const procinspect_process *process, pi_arena *ar
     return pi_environment_build(process, NULL, 0, arena, environment, error);
 }
 
-static int32_t read_site_role(const procinspect_process *process, pi_arena *arena,
-                              procinspect_process_info *info, procinspect_error *error) {
-    pi_bytes block;
-    int32_t code = pi_environment_read(process->platform, arena, &block, error);
-    if (code != PROCINSPECT_OK)
-        return code;
-    pi_site_role role = pi_site_role_of(block);
-    info->is_management_site = role.is_management_site;
-    info->is_web_job = role.web_job_name.data != NULL;
-    if (role.web_job_name.data != NULL) {
-        info->web_job_name =
-            pi_utf8_repair(arena, role.web_job_name.data, role.web_job_name.length);
-        if (info->web_job_name == NULL)
-            return pi_result_exhausted(arena, error);
-    }
-    if (role.web_job_type.data != NULL) {
-        info->web_job_type =
-            pi_utf8_repair(arena, role.web_job_type.data, role.web_job_type.length);
-        if (info->web_job_type == NULL)
-            return pi_result_exhausted(arena, error);
-    }
-    return PROCINSPECT_OK;
-}
-
 static const struct {
     uint64_t member;
     part_reader read;
@@ -82,7 +56,6 @@ static const struct {
     {PROCINSPECT_PROCESS_MODULES, read_modules},
     {PROCINSPECT_PROCESS_OPEN_FILES, read_open_files},
     {PROCINSPECT_PROCESS_ENVIRONMENT, read_environment},
-    {PROCINSPECT_PROCESS_SITE_ROLE, read_site_role},
 };
 enum { PART_COUNT = sizeof parts / sizeof parts[0] };
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -26,17 +27,28 @@ static int32_t exhausted(const pi_arena *arena, procinspect_error *error) {
         "with procinspect_environment_read.");
 }
 
+/* Kernel threads and zombies have no environment, which is no failure. */
+static int32_t check_failure(const pi_process *process, int os_errno, procinspect_error *error) {
+    pi_stat_text text;
+    pi_stat stat;
+    if (os_errno == ESRCH) {
+        int32_t code = pi_process_stat(process, &text, &stat, error);
+        if (code != PROCINSPECT_OK || stat.is_kernel_thread || pi_stat_is_dead(&stat))
+            return code;
+    }
+    return pi_process_failed(process, "environ", os_errno, error);
+}
+
 int32_t pi_environment_read(const pi_process *process, pi_arena *arena, pi_bytes *environment,
                             procinspect_error *error) {
     pi_buffer buffer = {0};
     int result = pi_environ_file_read(process->directory, "environ", &buffer);
-    int32_t code = PROCINSPECT_OK;
-    if (result != 0) {
-        code = pi_process_failed(process, "environ", -result, error);
-    } else if (buffer.length == 0) {
-        /* The file of a process that has ended is empty, too. */
+    if (result == -ESRCH) /* how newer kernels answer where there is no memory */
+        buffer.length = 0;
+    int32_t code = result == 0 ? PROCINSPECT_OK : check_failure(process, -result, error);
+    /* The file of a process that has ended is empty, too. */
+    if (result == 0 && buffer.length == 0)
         code = pi_process_check(process, error);
-    }
     if (code == PROCINSPECT_OK) {
         const char *copy = pi_arena_copy(arena, buffer.data, buffer.length);
         if (copy == NULL)

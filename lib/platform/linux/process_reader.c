@@ -325,14 +325,18 @@ static int32_t read_site_role(process_reading *reading, uint64_t members) {
     pi_process_reader *reader = reading->reader;
     int result = pi_environ_file_read(reading->files->directory,
                                       path_of(reading->files, "environ").text, &reader->bytes);
-    if (result != 0)
+    if (result == -ESRCH) /* how newer kernels answer where there is no memory */
+        reader->bytes.length = 0;
+    else if (result != 0)
         return failed(reading, members, -result);
-    pi_stat_text text;
-    pi_stat stat;
-    /* A zombie has forgotten what it was; a process without variables is neither job nor site. */
-    if (reader->bytes.length == 0 &&
-        (read_stat_now(reading, &text, &stat) != 0 || pi_stat_is_dead(&stat)))
-        return explain_nothing(reading, members, 0);
+    if (reader->bytes.length == 0) {
+        pi_stat_text text;
+        pi_stat stat;
+        /* A zombie has forgotten what it was; a process without variables is neither. */
+        if (read_stat_now(reading, &text, &stat) != 0 || pi_stat_is_dead(&stat) ||
+            (result != 0 && !stat.is_kernel_thread))
+            return explain_nothing(reading, members, -result);
+    }
     pi_site_role role = pi_site_role_of((pi_bytes){reader->bytes.data, reader->bytes.length});
     procinspect_process_info *info = reading->info;
     info->is_management_site = role.is_management_site;
