@@ -123,7 +123,7 @@ void assert_build_id(const procinspect_module_info *module, const char *build_id
 }
 
 void read_build_id(const char *path, char hex[129]) {
-    char command[PATH_MAX + 64];
+    char command[4096];
     snprintf(command, sizeof command, "LC_ALL=C readelf -n '%s'", path);
     FILE *output = popen(command, "r");
     assert_non_null(output);
@@ -150,7 +150,7 @@ void copy_file(const char *from, const char *to) {
     close(target);
 }
 
-void folder_make(char path[PATH_MAX]) {
+void folder_make(char path[FOLDER_SIZE]) {
     strcpy(path, "/tmp/procinspect-modules-XXXXXX");
     assert_non_null(mkdtemp(path));
 }

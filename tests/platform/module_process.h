@@ -2,7 +2,6 @@
 #ifndef TESTS_PLATFORM_MODULE_PROCESS_H
 #define TESTS_PLATFORM_MODULE_PROCESS_H
 
-#include <limits.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -41,8 +40,10 @@ void read_build_id(const char *path, char hex[129]);
 
 void copy_file(const char *from, const char *to);
 
+enum { FOLDER_SIZE = 64 };
+
 /* A folder of the test's own, and one that only holds empty folders and files. */
-void folder_make(char path[PATH_MAX]);
+void folder_make(char path[FOLDER_SIZE]);
 void folder_remove(const char *path);
 
 #endif

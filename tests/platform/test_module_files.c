@@ -18,7 +18,7 @@
 /* What became of the files behind the modules: their names, their deletion and replacement, other
  * mount namespaces, and recorded trees. */
 
-enum { PATH_SIZE = 4096 + 256 };
+enum { PATH_SIZE = 512 };
 
 static const char *const no_arguments[4] = {NULL};
 
@@ -63,7 +63,7 @@ static void check_name(const char *folder, const char *name, const char *build_i
 
 static void names_of_every_kind(void **state) {
     (void)state;
-    char folder[PATH_MAX], build_id[129];
+    char folder[FOLDER_SIZE], build_id[129];
     folder_make(folder);
     read_build_id(TARGET("pie"), build_id);
     for (size_t i = 0; i < sizeof hostile_names / sizeof hostile_names[0]; i++)
@@ -98,7 +98,7 @@ static void assert_sample(const procinspect_module_info *module, uint32_t flags)
 
 static void a_deleted_library(void **state) {
     (void)state;
-    char folder[PATH_MAX], path[PATH_SIZE];
+    char folder[FOLDER_SIZE], path[PATH_SIZE];
     folder_make(folder);
     snprintf(path, sizeof path, "%s/deleted library", folder);
     pid_t pid = start_with_library(path);
@@ -112,7 +112,7 @@ static void a_deleted_library(void **state) {
 
 static void a_replaced_library(void **state) {
     (void)state;
-    char folder[PATH_MAX], path[PATH_SIZE], other[PATH_SIZE];
+    char folder[FOLDER_SIZE], path[PATH_SIZE], other[PATH_SIZE];
     folder_make(folder);
     snprintf(path, sizeof path, "%s/replaced", folder);
     snprintf(other, sizeof other, "%s/other", folder);
@@ -145,7 +145,7 @@ static void a_replaced_library(void **state) {
 
 static void a_library_that_has_another_name_left(void **state) {
     (void)state;
-    char folder[PATH_MAX], path[PATH_SIZE], other[PATH_SIZE];
+    char folder[FOLDER_SIZE], path[PATH_SIZE], other[PATH_SIZE];
     folder_make(folder);
     snprintf(path, sizeof path, "%s/moved", folder);
     snprintf(other, sizeof other, "%s/kept", folder);
@@ -196,7 +196,7 @@ static pid_t start_in_namespace(const char *folder, const char *type, const char
 
 static void another_mount_namespace(void **state) {
     (void)state;
-    char folder[PATH_MAX], path[PATH_SIZE];
+    char folder[FOLDER_SIZE], path[PATH_SIZE];
     folder_make(folder);
     snprintf(path, sizeof path, "%s/library", folder);
     pid_t pid = start_in_namespace(folder, "tmpfs", NULL, path);
@@ -223,7 +223,7 @@ static void another_mount_namespace(void **state) {
 static void an_overlay(void **state) {
     (void)state;
     static const char *const parts[] = {"lower", "upper", "work", "merged"};
-    char folder[PATH_MAX], part[PATH_SIZE], path[PATH_SIZE], options[4 * PATH_SIZE];
+    char folder[FOLDER_SIZE], part[PATH_SIZE], path[PATH_SIZE], options[4 * PATH_SIZE];
     folder_make(folder);
     for (size_t i = 0; i < 4; i++) {
         snprintf(part, sizeof part, "%s/%s", folder, parts[i]);
@@ -273,7 +273,7 @@ static void a_recorded_tree(void **state) {
         "7ffc00000000-7ffc00002000 r-xp 00000000 00:00 0    [vdso]\n"
         "7ffc00002000-7ffc00003000 r--p 00000000 fe:00 1";
     static const uint64_t auxv[] = {9, 0x401010, 0, 0};
-    char folder[PATH_MAX], process[PATH_SIZE];
+    char folder[FOLDER_SIZE], process[PATH_SIZE];
     folder_make(folder);
     snprintf(process, sizeof process, "%s/42", folder);
     assert_int_equal(mkdir(process, 0755), 0);
