@@ -150,7 +150,9 @@ class TapResult(unittest.TestResult):
 def main():
     if len(sys.argv) < 5:
         sys.exit(__doc__)
-    Programs.host, Programs.library, Programs.threads, Programs.check_minidump = sys.argv[1:5]
+    # The host runs in another folder, and finds its library by itself.
+    programs = [os.path.abspath(path) for path in sys.argv[1:5]]
+    Programs.host, Programs.library, Programs.threads, Programs.check_minidump = programs
     # After the programs: names of the tests to run, all where there are none.
     loader = unittest.defaultTestLoader
     module = sys.modules["__main__"]

@@ -89,8 +89,9 @@ class Host:
         if user_id is not None:
             ids = [f"--reuid={user_id}", f"--regid={user_id}", "--clear-groups"]
             command = ["setpriv", *ids, "--inh-caps=-all", *command]
-        variables = {name: value for name, value in os.environ.items() if name != "WEBSITE_INSTANCE_ID"}
-        variables.update(environment or {})
+        variables = {**os.environ, **(environment or {})}
+        for name in {"WEBSITE_INSTANCE_ID", "LD_LIBRARY_PATH"} - set(environment or {}):
+            variables.pop(name, None)
         self.process = subprocess.Popen(
             [*command, "--listen", listen, *options],
             stdin=subprocess.DEVNULL,
