@@ -95,6 +95,11 @@ static int32_t check(const procinspect_process *process, const procinspect_dump_
         return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
                             "This version can't redact environment variables in the memory of a "
                             "dump; use a context without redacted_names to take dumps.");
+    if (process->context->options.redacted_name_count != 0)
+        return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
+                            "This version cannot take the context's redacted_names out of a "
+                            "process's memory, so it takes no dump; use a context without "
+                            "redacted_names where a dump may hold the whole environment.");
     if (options->way != PROCINSPECT_DUMP_WAY_AUTO && options->way != PROCINSPECT_DUMP_WAY_HOLD)
         return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
                             "Way %u of taking a dump is not supported by this version; it has "

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#include "dump_target.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+pid_t target_pid;
+
+void *sleep_for_ever(void *argument) {
+    while (argument == NULL)
+        pause();
+    return NULL;
+}
+
+int start_target(void **state) {
+    (void)state;
+    int ready[2];
+    char byte;
+    if (pipe(ready) != 0 || (target_pid = fork()) < 0)
+        return -1;
+    if (target_pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY); /* where Yama asks for it */
+        for (int i = 1; i < TARGET_THREADS; i++) {
+            pthread_t thread;
+            pthread_create(&thread, NULL, sleep_for_ever, NULL);
+        }
+        _exit(write(ready[1], "x", 1) != 1 || sleep_for_ever(NULL) != NULL);
+    }
+    close(ready[1]);
+    ssize_t got = read(ready[0], &byte, 1);
+    close(ready[0]);
+    return got == 1 ? 0 : -1;
+}
+
+int end_target(void **state) {
+    (void)state;
+    kill(target_pid, SIGKILL);
+    return waitpid(target_pid, NULL, 0) == target_pid ? 0 : -1;
+}
+
+procinspect_context *context_with(uint32_t allow, uint32_t max_dumps, uint64_t max_bytes) {
+    procinspect_context_options options;
+    procinspect_context *context;
+    procinspect_context_options_init(&options, sizeof options);
+    options.allow = allow;
+    options.max_concurrent_dumps = max_dumps;
+    options.max_dump_bytes = max_bytes;
+    assert_int_equal(procinspect_context_new(&options, &context, NULL), 0);
+    return context;
+}
+
+procinspect_process *open_process(const procinspect_context *context, pid_t pid) {
+    procinspect_process *process;
+    assert_int_equal(procinspect_process_open(context, pid, &process, NULL), 0);
+    return process;
+}
+
+procinspect_dump *capture(const procinspect_process *process) {
+    procinspect_dump *dump = NULL;
+    procinspect_error error = {0};
+    int32_t code = procinspect_dump_capture(process, NULL, &dump, &error);
+    assert_string_equal(error.message, "");
+    assert_int_equal(code, 0);
+    return dump;
+}
+
+void assert_refused(const procinspect_process *process, const procinspect_dump_options *options,
+                    int32_t code, procinspect_error *error) {
+    procinspect_dump *dump = (procinspect_dump *)error;
+    assert_int_equal(procinspect_dump_capture(process, options, &dump, error), code);
+    assert_int_equal(error->code, code);
+    assert_ptr_equal(dump, error);
+}
