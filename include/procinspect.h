@@ -12,6 +12,7 @@
  *   thread.h module.h          its threads and modules,
  *   open_file.h environment.h  its descriptors and environment
  *   dump.h stream.h            a minidump of it, and how to send that somewhere
+ *   kill.h                     end it, and everything it started
  *   json.h http.h              all of that as JSON, and as the routes of Kudu's /api/processes
  *
  * The rules that hold everywhere:
@@ -46,6 +47,7 @@
 #include <procinspect/error.h>
 #include <procinspect/http.h>
 #include <procinspect/json.h>
+#include <procinspect/kill.h>
 #include <procinspect/module.h>
 #include <procinspect/open_file.h>
 #include <procinspect/process.h>

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include <procinspect/kill.h>
 #include <procinspect/process.h>
 
 #include "base/arena.h"
@@ -101,5 +102,23 @@ uint32_t pi_capture_types(void);
  */
 int32_t pi_capture(const pi_process *process, const pi_capture_request *request,
                    pi_snapshot **snapshot, procinspect_error *error);
+
+/* How a tree of processes is to be ended. */
+typedef struct pi_kill_request {
+    uint64_t user_id;    /* every member has to be this user's; PI_ANY_USER */
+    uint32_t grace_ms;   /* 0: none */
+    uint32_t timeout_ms; /* for the ends, behind the grace */
+    bool include_host;
+    bool only_check;
+    const procinspect_cancellation *cancellation; /* nullable */
+} pi_kill_request;
+
+/*
+ * Ends the process and all that it started; *report is in the arena. With include_host it doesn't
+ * return where the calling process is in the tree. Errors as of procinspect_kill_tree.
+ */
+int32_t pi_process_kill_tree(const pi_process *process, const pi_kill_request *request,
+                             pi_arena *arena, procinspect_kill_report *report,
+                             procinspect_error *error);
 
 #endif

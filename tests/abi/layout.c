@@ -132,6 +132,35 @@ OFFSET(procinspect_json_options, flags, 4);
 OFFSET(procinspect_json_options, collection_url, 8);
 OFFSET(procinspect_json_options, machine_name, 16);
 
+SIZE(procinspect_kill_options, 24);
+OFFSET(procinspect_kill_options, struct_size, 0);
+OFFSET(procinspect_kill_options, flags, 4);
+OFFSET(procinspect_kill_options, grace_ms, 8);
+OFFSET(procinspect_kill_options, timeout_ms, 12);
+OFFSET(procinspect_kill_options, cancellation, 16);
+
+SIZE(procinspect_kill_item, 32);
+OFFSET(procinspect_kill_item, pid, 0);
+OFFSET(procinspect_kill_item, parent_pid, 4);
+OFFSET(procinspect_kill_item, outcome, 8);
+OFFSET(procinspect_kill_item, reserved, 12);
+OFFSET(procinspect_kill_item, name, 16);
+OFFSET(procinspect_kill_item, text, 24);
+
+SIZE(procinspect_kill_report, 64);
+OFFSET(procinspect_kill_report, items, 0);
+OFFSET(procinspect_kill_report, count, 8);
+OFFSET(procinspect_kill_report, pid, 16);
+OFFSET(procinspect_kill_report, is_exact, 20);
+OFFSET(procinspect_kill_report, ended_count, 24);
+OFFSET(procinspect_kill_report, already_gone_count, 28);
+OFFSET(procinspect_kill_report, refused_count, 32);
+OFFSET(procinspect_kill_report, survived_count, 36);
+OFFSET(procinspect_kill_report, escaped_count, 40);
+OFFSET(procinspect_kill_report, reserved, 44);
+OFFSET(procinspect_kill_report, read_at_ns, 48);
+OFFSET(procinspect_kill_report, total_ns, 56);
+
 SIZE(procinspect_module_info, 152);
 OFFSET(procinspect_module_info, known, 0);
 OFFSET(procinspect_module_info, base_address, 8);

@@ -131,3 +131,13 @@ int32_t pi_capture(const pi_process *process, const pi_capture_request *request,
     (void)snapshot;
     return unsupported(error);
 }
+
+int32_t pi_process_kill_tree(const pi_process *process, const pi_kill_request *request,
+                             pi_arena *arena, procinspect_kill_report *report,
+                             procinspect_error *error) {
+    (void)process;
+    (void)request;
+    (void)arena;
+    (void)report;
+    return unsupported(error);
+}

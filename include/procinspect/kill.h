@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PROCINSPECT_KILL_H
+#define PROCINSPECT_KILL_H
+
+#include <procinspect/cancellation.h>
+#include <procinspect/process.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * Ending a process and everything it started.
+ *
+ *     const procinspect_kill_report *report;
+ *     if (procinspect_kill_tree(process, NULL, &report, &error) == 0) {
+ *         for (size_t i = 0; i < report->count; i++)
+ *             if (report->items[i]->outcome == PROCINSPECT_KILL_SURVIVED)
+ *                 printf("%d %s\n", report->items[i]->pid, report->items[i]->text);
+ *         procinspect_kill_report_free(report);
+ *     }
+ *
+ * The tree is the process, its descendants by parent link at one instant shortly after the call
+ * begins, and all that these fork until they end, whatever became of their parents, sessions or
+ * process groups. What was given to init before that instant, because its parent had ended, is not
+ * in it: the link is lost, and nothing tells such a process from a stranger. Where it shares its
+ * session with a member it is reported as escaped, and left alone.
+ *
+ * How it is done. A helper process, which the calling process starts for this and waits for (it has
+ * no exit signal: SIGCHLD handlers and waits of the host's never notice it), holds every member
+ * through a pidfd, so that a number that is given to another process meanwhile hits nobody. It
+ * seizes the members with ptrace, which stops them, and what they fork before they stop is seized
+ * with them; where that is refused (Yama's ptrace_scope, setuid programs, another debugger) it
+ * relies on the kernel's process events, and where there are none either, on SIGSTOP and looking
+ * again until nothing is new. Then all are killed with SIGKILL, and their ends are waited for. If
+ * helper or host dies meanwhile nothing stays stopped.
+ *
+ * Is it complete? `is_exact` of the report says so: every fork was heard of. It is 1 where the
+ * kernel's process events can be had (the first pid, user and network namespace; for ordinary users
+ * since Linux 6.6) or the process may be traced. Elsewhere a member that forks and ends between two
+ * looks can leave a child behind.
+ *
+ * Privileges: those of kill(2) for every member, nothing more. Linux 5.3 or later, x86-64.
+ */
+
+/* Option flags. */
+enum {
+    /* The calling process may be in the tree; then it is ended, too, when all others are gone, and
+     * the call doesn't return. Without this such a tree is refused. */
+    PROCINSPECT_KILL_INCLUDE_HOST = 0x1,
+    /* Nothing is stopped or signalled: the call makes all its checks, and the report lists the tree
+     * with the outcome NOT_TRIED. */
+    PROCINSPECT_KILL_ONLY_CHECK = 0x2
+};
+
+/* The largest grace_ms and timeout_ms. */
+#define PROCINSPECT_KILL_LONGEST_MS UINT32_C(600000)
+
+typedef struct procinspect_kill_options {
+    uint32_t struct_size; /* set by _init */
+    uint32_t flags;       /* PROCINSPECT_KILL_INCLUDE_HOST, …_ONLY_CHECK */
+    /* 0: SIGKILL at once. Else all members but the host get SIGTERM first (and SIGCONT, for the
+     * stopped), and this long to end; what is left, and what was forked meanwhile, is killed. */
+    uint32_t grace_ms;
+    uint32_t timeout_ms; /* how long the ends are waited for, behind the grace; 0: 5000 */
+    /* Nullable: gives up, with CANCELLED, until the first SIGKILL is sent. Members run on then,
+     * those excepted that SIGTERM has ended. */
+    procinspect_cancellation *cancellation;
+} procinspect_kill_options;
+
+PROCINSPECT_API void procinspect_kill_options_init(procinspect_kill_options *options,
+                                                   size_t struct_size);
+
+/* What became of a process. */
+enum {
+    PROCINSPECT_KILL_NOT_TRIED = 0,    /* ONLY_CHECK */
+    PROCINSPECT_KILL_ENDED = 1,        /* dead, or a zombie that its parent has yet to wait for */
+    PROCINSPECT_KILL_ALREADY_GONE = 2, /* was so when it was first looked at */
+    PROCINSPECT_KILL_REFUSED = 3,      /* may not be signalled; it runs on */
+    PROCINSPECT_KILL_SURVIVED = 4,     /* SIGKILL was sent, and it hasn't ended in time */
+    PROCINSPECT_KILL_ESCAPED = 5       /* no member, but maybe once one; see above. It runs on */
+};
+
+typedef struct procinspect_kill_item {
+    int32_t pid;
+    int32_t parent_pid; /* when it was found */
+    uint32_t outcome;   /* PROCINSPECT_KILL_… */
+    uint32_t reserved;
+    const char *name; /* as the kernel has it, at most 15 bytes; empty where it ended unseen */
+    const char *text; /* REFUSED, SURVIVED, ESCAPED: why, and what to do about it; else NULL */
+} procinspect_kill_item;
+
+typedef struct procinspect_kill_report {
+    /* The process first, parents before what they forked; escaped ones last. */
+    const procinspect_kill_item *const *items;
+    size_t count;
+    int32_t pid;       /* of the process that the call was about */
+    uint32_t is_exact; /* 1: every fork was heard of; see above */
+    uint32_t ended_count;
+    uint32_t already_gone_count;
+    uint32_t refused_count;
+    uint32_t survived_count;
+    uint32_t escaped_count;
+    uint32_t reserved;
+    uint64_t read_at_ns; /* the instant at which the tree was read; CLOCK_MONOTONIC */
+    uint64_t total_ns;   /* the whole call */
+} procinspect_kill_report;
+
+/*
+ * Ends the tree below and including the process; options may be NULL. 0 means that it was tried:
+ * the report has an outcome for every pid, survivors among them. On success *report is the
+ * caller's, to be freed with procinspect_kill_report_free.
+ *
+ * The context has to allow PROCINSPECT_ALLOW_KILL; its user scope holds for every member, its
+ * authorize callback is asked about the process itself.
+ *
+ * Errors, all of them before anything is stopped or signalled but for the last two:
+ * INVALID_ARGUMENT; POLICY; GONE, REPLACED; PERMISSION (process 1, a kernel thread, a tree that
+ * holds the calling process, a member that the kernel lets this user not signal: the message says
+ * which); TOO_LARGE (more than 131,072 members); UNSUPPORTED (a context with its own proc_root,
+ * this system); NO_MEMORY, NO_RESOURCES; CANCELLED; IO (the helper was killed).
+ */
+PROCINSPECT_API int32_t procinspect_kill_tree(const procinspect_process *process,
+                                              const procinspect_kill_options *options,
+                                              const procinspect_kill_report **report,
+                                              procinspect_error *error);
+PROCINSPECT_API void procinspect_kill_report_free(const procinspect_kill_report *report);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

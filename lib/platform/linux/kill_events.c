@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <linux/cn_proc.h>
+#include <linux/connector.h>
+#include <linux/filter.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
+
+#include "platform/linux/helper_system_call.h"
+#include "platform/linux/kill_tree.h"
+
+/* The kernel's process events: a netlink multicast group that tells of every fork on the system. */
+
+enum { RECEIVE_BUFFER_BYTES = 64 * 1024 * 1024 };
+
+/* struct cn_msg without the flexible array at its end. */
+typedef struct connector_message {
+    struct cb_id id;
+    uint32_t seq;
+    uint32_t ack;
+    uint16_t len;
+    uint16_t flags;
+} connector_message;
+
+typedef struct subscription {
+    struct nlmsghdr header;
+    connector_message message;
+    uint32_t operation; /* enum proc_cn_mcast_op */
+} subscription;
+
+/* The kernel aligns nothing behind the two headers. */
+typedef struct __attribute__((packed)) event_message {
+    struct nlmsghdr header;
+    connector_message message;
+    struct proc_event event;
+} event_message;
+
+/* The kernel is told to drop, unseen, what is neither a fork nor an answer to us: filters load
+ * numbers as big-endian. */
+static void filter_events(int events) {
+    enum { WHAT_OFFSET = sizeof(struct nlmsghdr) + sizeof(connector_message) };
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, WHAT_OFFSET),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __builtin_bswap32(PROC_EVENT_FORK), 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PROC_EVENT_NONE, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    struct sock_fprog program = {sizeof code / sizeof code[0], code};
+    raw_call6(SYS_setsockopt, events, SOL_SOCKET, SO_ATTACH_FILTER, (long)&program, sizeof program,
+              0);
+}
+
+/* More than the kernel allows is cut to what it does. */
+static void enlarge_buffer(int events) {
+    int size = RECEIVE_BUFFER_BYTES;
+    if (raw_call6(SYS_setsockopt, events, SOL_SOCKET, SO_RCVBUFFORCE, (long)&size, sizeof size,
+                  0) != 0)
+        raw_call6(SYS_setsockopt, events, SOL_SOCKET, SO_RCVBUF, (long)&size, sizeof size, 0);
+}
+
+static long subscribe(const pi_kill_tree *tree, int events, uint32_t operation) {
+    subscription asked = {.operation = operation};
+    asked.header.nlmsg_len = NLMSG_LENGTH(sizeof asked.message + sizeof asked.operation);
+    asked.header.nlmsg_type = NLMSG_DONE;
+    asked.message.id.idx = CN_IDX_PROC;
+    asked.message.id.val = CN_VAL_PROC;
+    asked.message.ack = (uint32_t)tree->own_pid;
+    asked.message.len = sizeof asked.operation;
+    return raw_call6(SYS_sendto, events, (long)&asked, asked.header.nlmsg_len, 0, 0, 0);
+}
+
+/* One message of the kernel's: its length, or a negative errno. Others can send to us, too. */
+static long receive(int events, event_message *message) {
+    struct sockaddr_nl from = {0};
+    long got;
+    do {
+        int from_size = sizeof from;
+        got = raw_call6(SYS_recvfrom, events, (long)message, sizeof *message, MSG_DONTWAIT,
+                        (long)&from, (long)&from_size);
+    } while (got == -EINTR || (got >= 0 && from.nl_pid != 0));
+    return got;
+}
+
+static bool is_event(const event_message *message, long length) {
+    return length >= (long)(sizeof message->header + sizeof message->message +
+                            offsetof(struct proc_event, event_data) +
+                            sizeof message->event.event_data.fork) &&
+           message->message.id.idx == CN_IDX_PROC && message->message.id.val == CN_VAL_PROC;
+}
+
+/* The answer to a subscription is there when the call that asked returns. Where the kernel has no
+ * events for us (another namespace, no permission) there is none, or one with an error. */
+static bool was_accepted(const pi_kill_tree *tree, int events) {
+    event_message message;
+    long length;
+    while ((length = receive(events, &message)) >= 0)
+        if (is_event(&message, length) && message.event.what == PROC_EVENT_NONE &&
+            message.message.ack == (uint32_t)tree->own_pid + 1)
+            return message.event.event_data.ack.err == 0;
+    return false;
+}
+
+static bool open_subscription(const pi_kill_tree *tree, int events) {
+    struct sockaddr_nl group = {.nl_family = AF_NETLINK, .nl_groups = CN_IDX_PROC};
+    if (raw_call(SYS_bind, events, (long)&group, sizeof group, 0) != 0)
+        return false;
+    enlarge_buffer(events);
+    filter_events(events);
+    return subscribe(tree, events, PROC_CN_MCAST_LISTEN) > 0 && was_accepted(tree, events);
+}
+
+void pi_kill_open_events(pi_kill_tree *tree) {
+    tree->events = -1;
+    long events = raw_call(SYS_socket, AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                           NETLINK_CONNECTOR, 0);
+    if (events < 0)
+        return;
+    if (open_subscription(tree, (int)events))
+        tree->events = (int)events;
+    else
+        raw_close((int)events);
+    tree->is_exact = tree->events >= 0;
+}
+
+void pi_kill_read_events(pi_kill_tree *tree) {
+    event_message message;
+    while (tree->events >= 0) {
+        long length = receive(tree->events, &message);
+        if (length == -ENOBUFS) {
+            /* Some were lost: from here on a number may belong to another process than we know, and
+             * lineage has to come from elsewhere. */
+            pi_kill_close_events(tree);
+            tree->is_exact = false;
+            return;
+        }
+        if (length < 0)
+            return;
+        if (!is_event(&message, length) || message.event.what != PROC_EVENT_FORK)
+            continue;
+        int32_t parent = message.event.event_data.fork.parent_tgid;
+        int32_t child = message.event.event_data.fork.child_tgid;
+        if (message.event.event_data.fork.child_pid == child) /* else it is a thread */
+            pi_kill_note_fork(tree, parent, child);
+    }
+}
+
+void pi_kill_close_events(pi_kill_tree *tree) {
+    if (tree->events < 0)
+        return;
+    subscribe(tree, tree->events, PROC_CN_MCAST_IGNORE);
+    raw_close(tree->events);
+    tree->events = -1;
+}

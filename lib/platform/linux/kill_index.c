@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#include "platform/linux/kill_index.h"
+
+/* Open addressing. A removed key stays, with the value -1: pids come back. */
+static uint32_t slot_of(const pi_kill_index *index, int32_t key) {
+    uint32_t slot = ((uint32_t)key * UINT32_C(2654435761)) >> (32 - 19);
+    while (index->keys[slot] != 0 && index->keys[slot] != key)
+        slot = (slot + 1) % PI_KILL_INDEX_SLOTS;
+    return slot;
+}
+
+int32_t pi_kill_index_find(const pi_kill_index *index, int32_t key) {
+    uint32_t slot = slot_of(index, key);
+    return key > 0 && index->keys[slot] == key ? index->values[slot] : -1;
+}
+
+void pi_kill_index_set(pi_kill_index *index, int32_t key, int32_t value) {
+    uint32_t slot = slot_of(index, key);
+    if (index->keys[slot] == 0) {
+        if (index->used >= PI_KILL_INDEX_SLOTS / 2)
+            return;
+        index->keys[slot] = key;
+        index->used++;
+    }
+    index->values[slot] = value;
+}
+
+void pi_kill_index_remove(pi_kill_index *index, int32_t key) {
+    uint32_t slot = slot_of(index, key);
+    if (index->keys[slot] == key)
+        index->values[slot] = -1;
+}

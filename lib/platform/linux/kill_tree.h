@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PI_PLATFORM_LINUX_KILL_TREE_H
+#define PI_PLATFORM_LINUX_KILL_TREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "platform/linux/helper.h"
+#include "platform/linux/kill_index.h"
+
+/*
+ * Ending a tree of processes. The work is done by the helper process (helper.h) in the files named
+ * kill_…, which are built like it and call no libc; kill.c is the host's side. They share one
+ * pi_kill_tree, made by the host of memory that costs nothing until it is used.
+ *
+ * The difficulty is to know the members. A process that ends gives its children to init, and with
+ * that the link to its parent is lost: whoever looks at /proc after that can't tell them from
+ * strangers. So the tree is read once, at one instant, and from before that instant on every fork
+ * is heard of as it happens:
+ *
+ *   - from the kernel's process events (kill_events.c), which name the parent of each new process
+ *     before it runs. They need no permission to trace, but exist in the first pid, user and
+ *     network namespace only, and for ordinary users since Linux 6.6;
+ *   - from tracing (kill_trace.c): what a seized process forks is seized with it;
+ *   - by making the root of the tree the reaper of its orphans (kill_adopt.c): they come to it, and
+ *     not to init. It takes tracing, and no process events;
+ *   - without all of these members are stopped by SIGSTOP, and looked for until none is new.
+ */
+
+/* How a member is kept from forking and ending until all are known. */
+typedef enum pi_kill_hold {
+    PI_KILL_RUNS,    /* not tried yet */
+    PI_KILL_SEIZED,  /* traced by us; its threads stop */
+    PI_KILL_REFUSED, /* tracing it was refused */
+    PI_KILL_STOPPED  /* refused, and SIGSTOP was sent in its place */
+} pi_kill_hold;
+
+typedef struct pi_kill_member {
+    int32_t pid;
+    int32_t parent_pid; /* when it was found */
+    int32_t session_id;
+    int32_t pidfd;            /* the helper's descriptor; -1 for none */
+    uint64_t start_ticks;     /* since boot; 0: it hasn't been looked at */
+    uint32_t running_threads; /* seized, and not known to stand */
+    int32_t os_errno;         /* why it could not be signalled; 0 */
+    uint8_t hold;             /* pi_kill_hold */
+    bool is_tied;             /* looked at, and held by the pidfd if it was there */
+    bool has_ended;           /* dead, or a zombie */
+    bool was_signalled;       /* SIGKILL was sent */
+    bool was_there;           /* it lived when we first looked at it */
+    bool is_last;             /* the host: when all others are gone */
+    bool is_reaper;           /* gets the others' orphans: when all but the host are gone */
+    char name[17];
+} pi_kill_member;
+
+/* A process as a walk over /proc finds it. */
+typedef struct pi_kill_process {
+    int32_t pid;
+    int32_t parent_pid;
+    int32_t session_id;
+    uint32_t thread_count; /* 0 for a zombie without threads */
+    uint64_t start_ticks;
+    bool is_kernel_thread;
+    char state;
+    char name[17];
+} pi_kill_process;
+
+typedef struct pi_kill_fork {
+    int32_t parent_pid;
+    int32_t child_pid;
+} pi_kill_fork;
+
+/* What stood in the way before anything was touched, or ended the work early. */
+typedef enum pi_kill_refusal {
+    PI_KILL_ACCEPTED,
+    PI_KILL_INIT,
+    PI_KILL_KERNEL_THREAD,
+    PI_KILL_HOLDS_HOST,
+    PI_KILL_NOT_PERMITTED, /* by the kernel */
+    PI_KILL_OTHER_USER,    /* by the policy */
+    PI_KILL_ROOT_GONE,
+    PI_KILL_TOO_MANY,
+    PI_KILL_SYSTEM_CALL, /* os_errno says */
+    PI_KILL_CANCELLED
+} pi_kill_refusal;
+
+enum {
+    PI_KILL_MAX_PROCESSES = 262144, /* on the system */
+    PI_KILL_MAX_MEMBERS = 131072,
+    PI_KILL_MAX_ESCAPED = 4096,
+    PI_KILL_MAX_FORKS = 65536 /* heard of while the tree is read */
+};
+
+/* What is done with a member that is found. */
+typedef enum pi_kill_phase { PI_KILL_LOOKING, PI_KILL_HOLDING, PI_KILL_KILLING } pi_kill_phase;
+
+typedef struct pi_kill_tree {
+    /* Asked; the host fills it. */
+    int32_t root_pid;
+    uint64_t root_start_ticks;
+    int32_t host_pid;
+    int proc;          /* /proc */
+    uint64_t user_id;  /* members of other users are refused; PI_ANY_USER */
+    uint64_t grace_ns; /* 0: SIGKILL at once */
+    uint64_t limit_ns; /* for the whole, behind the grace */
+    bool include_host; /* the host may be a member, and is ended last */
+    bool only_check;   /* nothing is signalled */
+
+    /* Answered. */
+    pi_kill_refusal refusal;
+    int32_t refused_pid;
+    uint32_t refused_user_id;
+    int32_t os_errno;
+    bool is_exact;  /* every fork since the tree was read is known */
+    bool has_begun; /* something was stopped or signalled */
+    uint64_t read_at_ns;
+    size_t member_count;
+    size_t escaped_count;
+
+    /* At work. */
+    pi_helper *helper;
+    int32_t own_pid;
+    int epoll, child_signals, events;
+    pi_kill_phase phase;
+    bool is_full;    /* a member found no place; what isn't known yet isn't sought */
+    bool heard_news; /* something happened since this was last reset */
+    size_t ended_count;
+    size_t fork_count;
+    bool is_read; /* forks are told from here on at once, no longer kept in `forks` */
+    uint64_t walk_start_ticks;
+    size_t process_count;
+    pi_kill_index members_by_pid;
+    pi_kill_index threads; /* of seized members: tid to state */
+
+    pi_kill_member members[PI_KILL_MAX_MEMBERS];
+    pi_kill_process escaped[PI_KILL_MAX_ESCAPED];
+    pi_kill_process processes[PI_KILL_MAX_PROCESSES];
+    pi_kill_fork forks[PI_KILL_MAX_FORKS];
+} pi_kill_tree;
+
+/* The helper's job; its argument is a pi_kill_tree. */
+void pi_kill_job(pi_helper *helper, void *tree);
+
+/* --- kill_read.c: /proc --- */
+
+/* The process with this pid, which may be a zombie: 0 or a negative errno. */
+int pi_kill_read_process(const pi_kill_tree *tree, int32_t pid, pi_kill_process *process);
+/* All processes into tree->processes. Hears of forks meanwhile. */
+int pi_kill_read_all(pi_kill_tree *tree);
+/* Calls for each thread until the function says false, which is the answer. */
+bool pi_kill_each_thread(pi_kill_tree *tree, int32_t pid,
+                         bool (*visit)(pi_kill_tree *tree, int32_t pid, int32_t tid));
+/* The state letter of a thread; 'X' when it is gone. */
+char pi_kill_thread_state(const pi_kill_tree *tree, int32_t pid, int32_t tid);
+/* Dead, or a zombie with no thread alive. */
+bool pi_kill_has_ended(pi_kill_tree *tree, int32_t pid);
+/* A number of /proc/TID/status behind "\nKEY:\t"; -1 where there is none. */
+int32_t pi_kill_read_status(const pi_kill_tree *tree, int32_t tid, const char *key);
+int pi_kill_read_owner(const pi_kill_tree *tree, int32_t pid, uint32_t *user_id);
+
+/* --- kill_members.c --- */
+
+pi_kill_member *pi_kill_find_member(pi_kill_tree *tree, int32_t pid);
+/* Reads the tree: members are the root, what descends from it, and what they fork from now on. */
+int pi_kill_read_tree(pi_kill_tree *tree);
+/* Looks at /proc again: true where members were found that weren't known. */
+bool pi_kill_look_again(pi_kill_tree *tree);
+/* `child` was forked by `parent`, as the kernel says. Adds and holds or kills it where the parent
+ * is a member. */
+void pi_kill_note_fork(pi_kill_tree *tree, int32_t parent, int32_t child);
+/* Ties the record to the process, or finds that it has ended: 0 or a negative errno. */
+int pi_kill_tie(pi_kill_tree *tree, pi_kill_member *member);
+/* A process that is seized with its parent. */
+void pi_kill_note_seized(pi_kill_tree *tree, int32_t pid);
+void pi_kill_mark_ended(pi_kill_tree *tree, pi_kill_member *member);
+
+/* --- kill_events.c --- */
+
+/* Subscribes to the kernel's process events; tree->events is -1 where there are none for us. */
+void pi_kill_open_events(pi_kill_tree *tree);
+void pi_kill_read_events(pi_kill_tree *tree);
+void pi_kill_close_events(pi_kill_tree *tree);
+
+/* --- kill_trace.c --- */
+
+/* Seizes the threads of a member; sets member->hold. */
+void pi_kill_seize(pi_kill_tree *tree, pi_kill_member *member);
+/* Takes what the seized report. */
+void pi_kill_reap(pi_kill_tree *tree);
+/* Looks which threads of a seized member still run, where they don't report it. */
+void pi_kill_count_running(pi_kill_tree *tree, pi_kill_member *member);
+/* Whether the member can't fork or end by itself until it is let go of. */
+bool pi_kill_is_held(pi_kill_tree *tree, pi_kill_member *member);
+
+/* --- kill_signal.c --- */
+
+/* Opens what pi_kill_wait waits for, after the events: 0 or a negative errno. */
+int pi_kill_open_wait(pi_kill_tree *tree);
+/* The member's end is news from now on. */
+void pi_kill_watch_member(const pi_kill_tree *tree, const pi_kill_member *member);
+/* Sends a signal to that very process: 0 or a negative errno. */
+int pi_kill_send(pi_kill_tree *tree, pi_kill_member *member, int signal);
+/* Lets those run that were stopped by SIGSTOP. */
+void pi_kill_let_go(pi_kill_tree *tree);
+/* SIGKILL, unless it is to be ended later. */
+void pi_kill_kill_member(pi_kill_tree *tree, pi_kill_member *member);
+/* Waits for news, at most this long. False when there were none. */
+bool pi_kill_wait(pi_kill_tree *tree, uint64_t limit_ns);
+
+/* --- kill_escaped.c --- */
+
+/* Orphans that may have been of the tree; into tree->escaped. */
+void pi_kill_find_escaped(pi_kill_tree *tree);
+
+#endif
