@@ -38,6 +38,11 @@ ssize_t pi_proc_read_once(int directory, const char *path, char *buffer, size_t 
  */
 int pi_proc_read_bytes(int directory, const char *path, pi_buffer *buffer, size_t limit);
 
+/* Writes "NUMBER" and then `file` with its NUL, "1234" "/stat", say: a listing does so for each
+ * process, and printf would take as long as parsing the file. Returns the length. */
+enum { PI_NUMBER_PATH_SIZE = 32 };
+size_t pi_proc_number_path(char path[PI_NUMBER_PATH_SIZE], int32_t number, const char *file);
+
 /* The numbers among the names of a directory, ascending: processes, threads, descriptors.
  * malloc'ed. */
 typedef struct pi_numbers {

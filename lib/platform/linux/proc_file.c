@@ -68,6 +68,19 @@ int pi_proc_read_bytes(int directory, const char *path, pi_buffer *buffer, size_
     return result;
 }
 
+size_t pi_proc_number_path(char path[PI_NUMBER_PATH_SIZE], int32_t number, const char *file) {
+    char digits[10];
+    size_t count = 0;
+    for (uint32_t rest = (uint32_t)number; count == 0 || rest != 0; rest /= 10)
+        digits[count++] = (char)('0' + rest % 10);
+    char *to = path;
+    while (count > 0)
+        *to++ = digits[--count];
+    size_t file_length = strlen(file);
+    memcpy(to, file, file_length + 1);
+    return (size_t)(to - path) + file_length;
+}
+
 /* As getdents64 gives it; glibc's struct dirent64 has a d_name of fixed size. */
 typedef struct entry {
     uint64_t inode;

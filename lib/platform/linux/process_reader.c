@@ -46,7 +46,7 @@ typedef struct file_path {
 
 static file_path path_of(const pi_process_files *files, const char *name) {
     file_path path;
-    size_t prefix_length = strlen(files->prefix);
+    size_t prefix_length = files->prefix_length;
     memcpy(path.text, files->prefix, prefix_length);
     memcpy(path.text + prefix_length, name, strlen(name) + 1);
     return path;

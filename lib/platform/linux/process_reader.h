@@ -19,8 +19,9 @@ typedef struct pi_process_reader {
  * path. */
 typedef struct pi_process_files {
     int directory;
-    char prefix[16]; /* "1234/" where the directory is the proc root, "" where it is the process's
-                        own */
+    size_t prefix_length;
+    /* "1234/" where the directory is the proc root, "" where it is the process's own. */
+    char prefix[PI_NUMBER_PATH_SIZE];
 } pi_process_files;
 
 void pi_process_reader_end(pi_process_reader *reader);

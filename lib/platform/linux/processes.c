@@ -14,7 +14,7 @@
  * directory is held, so that all of it is of one process. */
 static int32_t read_by_number(pi_process_reader *reader, procinspect_process_info *info) {
     pi_process_files files = {.directory = reader->system->proc};
-    snprintf(files.prefix, sizeof files.prefix, "%d/", (int)info->pid);
+    files.prefix_length = pi_proc_number_path(files.prefix, info->pid, "/");
     return pi_process_reader_read(reader, &files, info);
 }
 

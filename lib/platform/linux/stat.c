@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "platform/linux/stat.h"
 
-#include "base/text.h"
+#include <string.h>
 
 /* include/linux/sched.h; not in the kernel's user headers, but as stable as field 9 itself. */
 #define PF_KTHREAD UINT64_C(0x00200000)
@@ -15,22 +15,28 @@ typedef struct stat_cursor {
 } stat_cursor;
 
 static void skip_fields(stat_cursor *cursor, int count) {
-    for (; count > 0 && cursor->at < cursor->end; cursor->at++)
-        if (*cursor->at == ' ')
-            count--;
-    if (count != 0)
-        cursor->failed = true;
+    const char *at = cursor->at;
+    for (; count > 0 && at < cursor->end; at++)
+        count -= *at == ' ';
+    cursor->at = at;
+    cursor->failed |= count != 0;
 }
 
 static uint64_t take_unsigned(stat_cursor *cursor, uint64_t largest) {
+    const char *at = cursor->at;
     uint64_t value = 0;
-    size_t used = pi_parse_u64(cursor->at, (size_t)(cursor->end - cursor->at), 10, &value);
-    cursor->at += used;
-    if (used == 0 || value > largest || cursor->at == cursor->end || *cursor->at != ' ') {
+    bool is_too_large = false;
+    for (; at < cursor->end && (unsigned char)(*at - '0') <= 9; at++) {
+        unsigned digit = (unsigned char)(*at - '0');
+        /* Only the twentieth digit can overflow. */
+        is_too_large |= value >= UINT64_MAX / 10 && (value > UINT64_MAX / 10 || digit > 5);
+        value = value * 10 + digit;
+    }
+    if (at == cursor->at || is_too_large || value > largest || at == cursor->end || *at != ' ') {
         cursor->failed = true;
         return 0;
     }
-    cursor->at++;
+    cursor->at = at + 1;
     return value;
 }
 
@@ -63,13 +69,6 @@ static bool parse_fields_behind_name(stat_cursor *rest, pi_stat *stat) {
     return !rest->failed;
 }
 
-static const char *last_parenthesis(const char *begin, const char *end) {
-    while (end > begin)
-        if (*--end == ')')
-            return end;
-    return NULL;
-}
-
 bool pi_stat_parse(const char *bytes, size_t length, pi_stat *stat) {
     pi_stat parsed = {0};
     stat_cursor rest = {bytes, bytes + length, false};
@@ -78,7 +77,7 @@ bool pi_stat_parse(const char *bytes, size_t length, pi_stat *stat) {
         return false;
     parsed.name = rest.at + 1;
     /* A name may hold parentheses, spaces and newlines; nothing behind it can. */
-    const char *name_end = last_parenthesis(parsed.name, rest.end);
+    const char *name_end = memrchr(parsed.name, ')', (size_t)(rest.end - parsed.name));
     if (name_end == NULL)
         return false;
     parsed.name_length = (size_t)(name_end - parsed.name);

@@ -99,11 +99,11 @@ static int32_t add_unavailable(const thread_scan *scan, int os_errno,
 
 /* Fills info, whose tid is set. */
 static int32_t read_thread(const thread_scan *scan, procinspect_thread_info *info) {
-    char path[32];
+    char path[PI_NUMBER_PATH_SIZE];
     pi_stat_text text;
     pi_stat stat;
     info->pid = scan->process->pid;
-    snprintf(path, sizeof path, "%d/stat", (int)info->tid);
+    pi_proc_number_path(path, info->tid, "/stat");
     int result = pi_stat_read(scan->task, path, &text, &stat);
     if (result == -ENOENT || result == -ESRCH)
         return THREAD_ENDED;
