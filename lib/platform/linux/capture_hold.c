@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include "platform/linux/capture_interrupted.h"
 #include "platform/linux/capture_read.h"
 #include "platform/linux/helper_system_call.h"
 
@@ -109,28 +110,34 @@ static pi_hold_result read_files(pi_hold *hold) {
     return PI_HOLD_DONE;
 }
 
+static pi_hold_result read_planned(pi_hold *hold) {
+    pi_plan_make(&hold->plan);
+    pi_memory_reader reader = {.pid = hold->pid,
+                               .process_directory = hold->process_directory,
+                               .helper = hold->stop.helper,
+                               .deadline_ns = deadline_ns(hold)};
+    pi_read_result result =
+        pi_memory_read_ranges(&reader, hold->plan.ranges, hold->plan.range_count, hold->data);
+    hold->unreadable_bytes = reader.unreadable_bytes;
+    switch (result) {
+    case PI_READ_OK:
+        return PI_HOLD_DONE;
+    case PI_READ_TOO_LATE:
+        return PI_HOLD_TOO_LATE;
+    case PI_READ_MUST_END:
+        break;
+    }
+    return PI_HOLD_NOT_DONE;
+}
+
 static pi_hold_result read_memory(pi_hold *hold) {
     uint64_t begin_ns = raw_now_ns();
     pi_hold_result result = read_files(hold);
-    if (result == PI_HOLD_DONE) {
-        pi_plan_make(&hold->plan);
-        pi_memory_reader reader = {.pid = hold->pid,
-                                   .process_directory = hold->process_directory,
-                                   .helper = hold->stop.helper,
-                                   .deadline_ns = deadline_ns(hold)};
-        switch (
-            pi_memory_read_ranges(&reader, hold->plan.ranges, hold->plan.range_count, hold->data)) {
-        case PI_READ_OK:
-            break;
-        case PI_READ_TOO_LATE:
-            result = PI_HOLD_TOO_LATE;
-            break;
-        case PI_READ_MUST_END:
-            result = PI_HOLD_NOT_DONE;
-            break;
-        }
-        hold->unreadable_bytes = reader.unreadable_bytes;
-    }
+    if (result == PI_HOLD_DONE)
+        result = read_planned(hold);
+    /* What a stack says of another one is known only now. It is rare: all is read again. */
+    if (result == PI_HOLD_DONE && pi_hold_add_interrupted(hold))
+        result = read_planned(hold);
     hold->memory_ns = raw_now_ns() - begin_ns;
     return result;
 }

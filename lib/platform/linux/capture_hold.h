@@ -35,7 +35,10 @@ typedef struct pi_hold {
     uint64_t max_pause_ns;
     pi_stop stop;
     pi_hold_registers *registers; /* beside stop.threads */
-    pi_plan plan;                 /* .threads: of those that have registers, in the same order */
+    /* .threads: those that have registers, in the same order; behind them one for each stack that a
+     * signal handler on an alternate stack has interrupted. */
+    pi_plan plan;
+    uint64_t *range_offsets; /* room beside plan.ranges */
     char *maps;
     size_t maps_capacity;
     pi_plan_mapping *mappings;

@@ -38,7 +38,7 @@ size_t pi_plan_parse_maps(const char *text, size_t length, pi_plan_mapping *mapp
     return count;
 }
 
-static const pi_plan_mapping *find_mapping(const pi_plan *plan, uint64_t address) {
+const pi_plan_mapping *pi_plan_find_mapping(const pi_plan *plan, uint64_t address) {
     size_t low = 0, high = plan->mapping_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -56,10 +56,10 @@ static const pi_plan_mapping *find_mapping(const pi_plan *plan, uint64_t address
 static void find_stack(const pi_plan *plan, pi_plan_thread *thread) {
     thread->stack = (pi_memory_range){0, 0};
     thread->whole_stack_bytes = 0;
-    const pi_plan_mapping *mapping = find_mapping(plan, thread->stack_pointer);
+    const pi_plan_mapping *mapping = pi_plan_find_mapping(plan, thread->stack_pointer);
     if (mapping == NULL &&
         thread->stack_pointer != 0) /* nothing pushed yet: it points behind the end */
-        mapping = find_mapping(plan, thread->stack_pointer - 1);
+        mapping = pi_plan_find_mapping(plan, thread->stack_pointer - 1);
     if (mapping == NULL)
         return;
     uint64_t start = thread->stack_pointer - mapping->start > PI_PLAN_RED_ZONE_BYTES
@@ -98,7 +98,7 @@ static void limit_stacks(pi_plan *plan, uint64_t budget_bytes) {
 }
 
 static pi_memory_range window_of(const pi_plan *plan, uint64_t address) {
-    const pi_plan_mapping *mapping = find_mapping(plan, address);
+    const pi_plan_mapping *mapping = pi_plan_find_mapping(plan, address);
     if (mapping == NULL)
         return (pi_memory_range){0, 0};
     uint64_t start = address - mapping->start > PI_PLAN_WINDOW_BYTES / 2

@@ -52,4 +52,7 @@ typedef struct pi_plan {
 
 void pi_plan_make(pi_plan *plan);
 
+/* The readable mapping that holds this address; NULL where none does. */
+const pi_plan_mapping *pi_plan_find_mapping(const pi_plan *plan, uint64_t address);
+
 #endif

@@ -46,6 +46,8 @@ static void lay_out(table_layout *layout, pi_hold *hold, size_t usual) {
         place(layout, capacity * sizeof *hold->registers, usual * sizeof *hold->registers);
     hold->plan.threads =
         place(layout, capacity * sizeof *hold->plan.threads, usual * sizeof *hold->plan.threads);
+    hold->range_offsets = place(layout, capacity * 2 * sizeof *hold->range_offsets,
+                                usual * 2 * sizeof *hold->range_offsets);
     hold->plan.ranges = place(layout, capacity * 2 * sizeof *hold->plan.ranges,
                               usual * 2 * sizeof *hold->plan.ranges);
     size_t usual_maps = USUAL_MAPS_BYTES + usual * USUAL_MAPS_BYTES_PER_THREAD;
