@@ -31,6 +31,10 @@ extern "C" {
  * `format`. This version answers 501 to DELETE and stop, to a dumpType other than 0, to format=zip
  * and core, to dryRun and to redact on a dump.
  *
+ * A '+' in a query is a space. Refused with 400: a path or query of more than 8192 bytes, an
+ * environment filter of more than 512, and a query name that the route knows and that is there
+ * twice.
+ *
  * Errors are application/problem+json: type, title, status, detail, and Message and
  * ExceptionMessage with detail's text.
  */
@@ -51,9 +55,9 @@ typedef struct procinspect_http_options {
     /* machineName; NULL: the node name of uname(2). */
     const char *machine_name;
     /* Which of a site's instances this is; NULL: WEBSITE_INSTANCE_ID of the host's environment;
-     * where that isn't set either there are no instances. Answers then carry X-Instance-Id and set
-     * the cookie ARRAffinity. At most 128 bytes of letters, digits, '-', '_' and '.'; others are
-     * refused. */
+     * where that isn't set either, or is empty, there are no instances. Answers then carry
+     * X-Instance-Id and, unless the request's cookie has it, set the cookie ARRAffinity. At most
+     * 128 bytes of letters, digits, '-', '_' and '.'; others are refused. */
     const char *instance_id;
 } procinspect_http_options;
 

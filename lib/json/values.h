@@ -8,7 +8,7 @@
 
 /* The value formats of .NET's serializers, which Kudu's clients parse. */
 
-enum { PI_INSTANT_CAPACITY = 40, PI_SPAN_CAPACITY = 40, PI_NANOSECONDS_PER_TICK = 100 };
+enum { PI_INSTANT_CAPACITY = 40, PI_SPAN_CAPACITY = 64, PI_NANOSECONDS_PER_TICK = 100 };
 
 /* "2026-01-02T03:04:05.1234567Z": always seven digits, cut, not rounded, towards the past. */
 void pi_format_instant(char buffer[PI_INSTANT_CAPACITY], int64_t unix_ns);

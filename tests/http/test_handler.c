@@ -285,6 +285,52 @@ static void the_main_site(void **state) {
     procinspect_http_free(asking);
 }
 
+static size_t allocations_left;
+static size_t failures_left;
+
+static void *failing_malloc(size_t size) {
+    if (allocations_left != 0) {
+        allocations_left--;
+    } else if (failures_left != 0) {
+        failures_left--;
+        return NULL;
+    }
+    return malloc(size);
+}
+
+/* Whichever allocation of the JSON layer fails: 503, or the call says that it can't even answer
+ * that. */
+static void out_of_memory(void **state) {
+    (void)state;
+    procinspect_http_request asked;
+    procinspect_http_request_init(&asked, sizeof asked);
+    asked.method = "GET";
+    asked.path = "/api/processes/4242";
+    asked.path_length_bytes = strlen(asked.path);
+    json_set_alloc_funcs(failing_malloc, free);
+    size_t refused = 0;
+    for (uint32_t status = 503; status != 200; refused += status == 503) {
+        assert_true(refused < 10000);
+        allocations_left = refused;
+        failures_left = 1;
+        const procinspect_http_response *response = NULL;
+        assert_int_equal(procinspect_http_handle(http, &asked, &response, NULL), 0);
+        status = response->status;
+        assert_true(status == 200 || status == 503);
+        procinspect_http_response_free(response);
+    }
+    assert_true(refused > 100);
+    for (size_t i = 0; i < refused; i += 10) {
+        allocations_left = i;
+        failures_left = SIZE_MAX;
+        const procinspect_http_response *response = NULL;
+        assert_int_equal(procinspect_http_handle(http, &asked, &response, NULL),
+                         PROCINSPECT_ERROR_NO_MEMORY);
+        assert_null(response);
+    }
+    json_set_alloc_funcs(malloc, free);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_list_is_sorted_and_links_to_the_objects),
@@ -300,6 +346,7 @@ int main(void) {
         cmocka_unit_test(what_this_version_cannot_do_is_501),
         cmocka_unit_test(the_host_itself_is_not_in_this_tree),
         cmocka_unit_test(the_main_site),
+        cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests(tests, make_all, free_all);
 }
