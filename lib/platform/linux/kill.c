@@ -219,7 +219,13 @@ static int32_t run(const pi_process *process, const pi_kill_request *request, pi
                          .descriptor_count = 1,
                          .may_trace_host = request->include_host,
                          .cancellation = request->cancellation};
+    int was_reaper = 0;
+    prctl(PR_GET_CHILD_SUBREAPER, &was_reaper, 0, 0, 0);
+    if (request->include_host && !request->only_check && tree->root_pid == tree->host_pid)
+        tree->host_is_reaper = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
     int32_t result = pi_helper_run(&job, error);
+    if (tree->host_is_reaper) /* it wasn't ended */
+        prctl(PR_SET_CHILD_SUBREAPER, was_reaper, 0, 0, 0);
     if (result != PROCINSPECT_OK)
         let_go(tree);
     else if (tree->refusal != PI_KILL_ACCEPTED)

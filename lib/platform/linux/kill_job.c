@@ -84,7 +84,7 @@ static void ask_to_end(pi_kill_tree *tree) {
         bool only_host = tree->ended_count + (tree->include_host ? 1 : 0) >= tree->member_count;
         if (only_host || now >= until || pi_helper_must_stop(tree->helper))
             return;
-        if (!tree->is_exact && now >= next_look) {
+        if (tree->events < 0 && now >= next_look) {
             pi_kill_look_again(tree);
             next_look = raw_now_ns() + LOOK_INTERVAL_NS;
         }
@@ -96,8 +96,9 @@ static void hold_member(pi_kill_tree *tree, pi_kill_member *member) {
     pi_kill_tie(tree, member);
     if (member->hold == PI_KILL_RUNS && !member->has_ended)
         pi_kill_seize(tree, member);
-    /* Where every fork is heard of there is nothing to stop for. */
-    if (member->has_ended || member->hold != PI_KILL_REFUSED || tree->is_exact || member->is_last)
+    /* Where no link is lost there is nothing to stop for. */
+    if (member->has_ended || member->hold != PI_KILL_REFUSED || member->is_last ||
+        tree->events >= 0 || tree->has_reaper)
         return;
     int result = pi_kill_send(tree, member, SIGSTOP);
     if (result == 0)
@@ -121,6 +122,10 @@ static bool are_held(pi_kill_tree *tree, bool look_closer) {
     return held;
 }
 
+static bool look_again(pi_kill_tree *tree) {
+    return (tree->has_reaper && pi_kill_look_for_orphans(tree)) || pi_kill_look_again(tree);
+}
+
 /* Until all members stand, or have ended, and nothing is new. What can't be brought to stand in
  * time is killed as it is. */
 static void hold(pi_kill_tree *tree) {
@@ -128,10 +133,14 @@ static void hold(pi_kill_tree *tree) {
     tree->phase = PI_KILL_HOLDING;
     tree->has_begun = true;
     bool had_news = true;
+    if (tree->events < 0)
+        pi_kill_adopt(tree);
     while (raw_now_ns() < until && !pi_helper_must_stop(tree->helper)) {
+        if (tree->has_reaper)
+            pi_kill_look_for_orphans(tree);
         bool held = are_held(tree, !had_news);
         if (held && !pi_kill_wait(tree, 0)) {
-            if (tree->is_exact || !pi_kill_look_again(tree))
+            if (tree->events >= 0 || !look_again(tree))
                 return;
         } else {
             had_news = pi_kill_wait(tree, STEP_NS / 5);
@@ -162,7 +171,7 @@ static bool kill_now(pi_kill_tree *tree, uint64_t until) {
     for (uint64_t now; (now = raw_now_ns()) < until;) {
         size_t later = count_later(tree);
         if (tree->ended_count + later >= tree->member_count) {
-            if (!pi_kill_wait(tree, 0) && !(later != 0 && pi_kill_look_again(tree)))
+            if (!pi_kill_wait(tree, 0) && !(later != 0 && look_again(tree)))
                 return true;
         } else if (!pi_kill_wait(tree, until - now < step ? until - now : step)) {
             look_for_ended(tree);

@@ -202,6 +202,21 @@ bool pi_kill_look_again(pi_kill_tree *tree) {
     return found;
 }
 
+static void note_child(pi_kill_tree *tree, int32_t parent, int32_t child) {
+    if (pi_kill_find_member(tree, child) != NULL || child == tree->own_pid)
+        return;
+    pi_kill_process process = {.pid = child, .parent_pid = parent};
+    pi_kill_member *member = add_member(tree, &process, NULL);
+    if (member != NULL)
+        treat_found(tree, member);
+}
+
+bool pi_kill_look_for_orphans(pi_kill_tree *tree) {
+    size_t before = tree->member_count;
+    pi_kill_each_child(tree, tree->root_pid, note_child);
+    return tree->member_count != before;
+}
+
 static uint64_t now_ticks(void) {
     struct timespec now = {0, 0};
     raw_call(SYS_clock_gettime, CLOCK_BOOTTIME, (long)&now, 0, 0);

@@ -42,6 +42,13 @@ static long read_file(const pi_kill_tree *tree, const char *path, char *bytes, s
     return length;
 }
 
+long pi_kill_read_file(const pi_kill_tree *tree, int32_t pid, const char *name, char *bytes,
+                       size_t capacity) {
+    char path[PATH_CAPACITY];
+    put_text(put_number(path, pid), name);
+    return read_file(tree, path, bytes, capacity);
+}
+
 /* The number at *at and the separator behind it; a '-' is skipped, no such field matters here. */
 static uint64_t take_number(const char **at, const char *end) {
     uint64_t number = 0;
@@ -89,9 +96,8 @@ static bool parse_stat(const char *bytes, const char *end, pi_kill_process *proc
 }
 
 int pi_kill_read_process(const pi_kill_tree *tree, int32_t pid, pi_kill_process *process) {
-    char path[PATH_CAPACITY], bytes[FILE_CAPACITY];
-    put_text(put_number(path, pid), "/stat");
-    long length = read_file(tree, path, bytes, sizeof bytes);
+    char bytes[FILE_CAPACITY];
+    long length = pi_kill_read_file(tree, pid, "/stat", bytes, sizeof bytes);
     if (length < 0)
         return (int)length;
     process->pid = pid;
@@ -215,9 +221,8 @@ bool pi_kill_has_ended(pi_kill_tree *tree, int32_t pid) {
 }
 
 int32_t pi_kill_read_status(const pi_kill_tree *tree, int32_t tid, const char *key) {
-    char path[PATH_CAPACITY], bytes[FILE_CAPACITY];
-    put_text(put_number(path, tid), "/status");
-    long length = read_file(tree, path, bytes, sizeof bytes);
+    char bytes[FILE_CAPACITY];
+    long length = pi_kill_read_file(tree, tid, "/status", bytes, sizeof bytes);
     for (long line = 0; line < length; line++) {
         const char *at = bytes + line, *end = bytes + length, *wanted = key;
         while (at < end && *wanted != '\0' && *at == *wanted)
@@ -230,6 +235,33 @@ int32_t pi_kill_read_status(const pi_kill_tree *tree, int32_t tid, const char *k
             line++;
     }
     return -1;
+}
+
+/* One thread's children: "PID PID PID ". A number may be cut at the end of a part. */
+static bool visit_children(pi_kill_tree *tree, int32_t pid, int32_t tid) {
+    char path[PATH_CAPACITY], bytes[ENTRIES_CAPACITY];
+    put_text(put_number(put_text(put_number(path, pid), "/task/"), tid), "/children");
+    long file = raw_open(tree->proc, path, O_RDONLY | O_CLOEXEC);
+    int64_t number = 0;
+    for (long length; file >= 0 && (length = raw_read((int)file, bytes, sizeof bytes)) > 0;)
+        for (long i = 0; i < length; i++) {
+            bool is_digit = bytes[i] >= '0' && bytes[i] <= '9';
+            if (is_digit && number <= INT32_MAX / 10)
+                number = number * 10 + (bytes[i] - '0');
+            if (!is_digit && number > 0)
+                tree->visit_child(tree, pid, (int32_t)number);
+            if (!is_digit)
+                number = 0;
+        }
+    if (file >= 0)
+        raw_close((int)file);
+    return true;
+}
+
+void pi_kill_each_child(pi_kill_tree *tree, int32_t pid,
+                        void (*visit)(pi_kill_tree *tree, int32_t parent, int32_t child)) {
+    tree->visit_child = visit;
+    pi_kill_each_thread(tree, pid, visit_children);
 }
 
 int pi_kill_read_owner(const pi_kill_tree *tree, int32_t pid, uint32_t *user_id) {

@@ -48,6 +48,7 @@ static bool seize_thread(pi_kill_tree *tree, int32_t pid, int32_t tid) {
 
 void pi_kill_seize(pi_kill_tree *tree, pi_kill_member *member) {
     bool had_news = tree->heard_news;
+    seize_thread(tree, member->pid, member->pid); /* before it forks once more */
     for (int pass = 0; pass < LARGEST_PASSES; pass++) {
         tree->heard_news = false;
         pi_kill_each_thread(tree, member->pid, seize_thread);
@@ -134,7 +135,7 @@ bool pi_kill_is_held(pi_kill_tree *tree, pi_kill_member *member) {
     case PI_KILL_SEIZED:
         return member->running_threads == 0;
     case PI_KILL_REFUSED:
-        return tree->is_exact || member->os_errno != 0;
+        return tree->events >= 0 || tree->has_reaper || member->os_errno != 0;
     case PI_KILL_STOPPED:
         return pi_kill_each_thread(tree, member->pid, stands);
     default:

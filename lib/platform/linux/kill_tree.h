@@ -95,17 +95,19 @@ enum {
 /* What is done with a member that is found. */
 typedef enum pi_kill_phase { PI_KILL_LOOKING, PI_KILL_HOLDING, PI_KILL_KILLING } pi_kill_phase;
 
-typedef struct pi_kill_tree {
+typedef struct pi_kill_tree pi_kill_tree;
+struct pi_kill_tree {
     /* Asked; the host fills it. */
     int32_t root_pid;
     uint64_t root_start_ticks;
     int32_t host_pid;
-    int proc;          /* /proc */
-    uint64_t user_id;  /* members of other users are refused; PI_ANY_USER */
-    uint64_t grace_ns; /* 0: SIGKILL at once */
-    uint64_t limit_ns; /* for the whole, behind the grace */
-    bool include_host; /* the host may be a member, and is ended last */
-    bool only_check;   /* nothing is signalled */
+    int proc;            /* /proc */
+    uint64_t user_id;    /* members of other users are refused; PI_ANY_USER */
+    uint64_t grace_ns;   /* 0: SIGKILL at once */
+    uint64_t limit_ns;   /* for the whole, behind the grace */
+    bool include_host;   /* the host may be a member, and is ended last */
+    bool host_is_reaper; /* it is the root, and gets its orphans by itself */
+    bool only_check;     /* nothing is signalled */
 
     /* Answered. */
     pi_kill_refusal refusal;
@@ -123,6 +125,7 @@ typedef struct pi_kill_tree {
     int32_t own_pid;
     int epoll, child_signals, events;
     pi_kill_phase phase;
+    bool has_reaper; /* orphans come to the root, which stands */
     bool is_full;    /* a member found no place; what isn't known yet isn't sought */
     bool heard_news; /* something happened since this was last reset */
     size_t ended_count;
@@ -137,7 +140,8 @@ typedef struct pi_kill_tree {
     pi_kill_process escaped[PI_KILL_MAX_ESCAPED];
     pi_kill_process processes[PI_KILL_MAX_PROCESSES];
     pi_kill_fork forks[PI_KILL_MAX_FORKS];
-} pi_kill_tree;
+    void (*visit_child)(pi_kill_tree *tree, int32_t parent, int32_t child);
+};
 
 /* The helper's job; its argument is a pi_kill_tree. */
 void pi_kill_job(pi_helper *helper, void *tree);
@@ -157,6 +161,12 @@ char pi_kill_thread_state(const pi_kill_tree *tree, int32_t pid, int32_t tid);
 bool pi_kill_has_ended(pi_kill_tree *tree, int32_t pid);
 /* A number of /proc/TID/status behind "\nKEY:\t"; -1 where there is none. */
 int32_t pi_kill_read_status(const pi_kill_tree *tree, int32_t tid, const char *key);
+/* Of the file /proc/PID<name>: the length or a negative errno. */
+long pi_kill_read_file(const pi_kill_tree *tree, int32_t pid, const char *name, char *bytes,
+                       size_t capacity);
+/* Calls for each child of the process's threads; nothing where the kernel has no such file. */
+void pi_kill_each_child(pi_kill_tree *tree, int32_t pid,
+                        void (*visit)(pi_kill_tree *tree, int32_t parent, int32_t child));
 int pi_kill_read_owner(const pi_kill_tree *tree, int32_t pid, uint32_t *user_id);
 
 /* --- kill_members.c --- */
@@ -174,6 +184,14 @@ int pi_kill_tie(pi_kill_tree *tree, pi_kill_member *member);
 /* A process that is seized with its parent. */
 void pi_kill_note_seized(pi_kill_tree *tree, int32_t pid);
 void pi_kill_mark_ended(pi_kill_tree *tree, pi_kill_member *member);
+
+/* Looks only who came to the root as an orphan, which is quick: true where someone did. */
+bool pi_kill_look_for_orphans(pi_kill_tree *tree);
+
+/* --- kill_adopt.c --- */
+
+/* Makes the root the reaper of the tree's orphans; tree->has_reaper says whether it is. */
+void pi_kill_adopt(pi_kill_tree *tree);
 
 /* --- kill_events.c --- */
 
