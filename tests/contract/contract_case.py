@@ -53,7 +53,7 @@ class ContractCase(unittest.TestCase):
         problem = answer.json()
         self.assertEqual(set(problem), PROBLEM_MEMBERS)
         self.assertEqual(problem["status"], status)
-        self.assertRegex(problem["detail"], pattern)
+        self.assertRegex(problem["detail"], pattern, path[:200])
         self.assertEqual(problem["Message"], problem["detail"])
         self.assertEqual(problem["ExceptionMessage"], problem["detail"])
         self.assertTrue(problem["type"] and problem["title"])
@@ -76,6 +76,8 @@ class ContractCase(unittest.TestCase):
                     stream.close()
 
         self.addCleanup(end)
+        # It has its arguments a moment after Popen believes that the program runs.
+        wait_until(lambda: proc_stat(process.pid)[0] == "Z" or read_proc(process.pid, "cmdline"))
         return process
 
     def start_threads(self, count, **options):
@@ -85,14 +87,24 @@ class ContractCase(unittest.TestCase):
         )
         line = target.stdout.readline().decode()
         self.assertRegex(line, r"^ready \d+$")
-        wait_until(lambda: proc_stat(target.pid)[0] == "S")
+        self.wait_until_asleep(target)
         return target
+
+    def wait_until_asleep(self, target):
+        """All of its threads: none may be left stopped."""
+        for name in os.listdir(f"/proc/{target.pid}/task"):
+            wait_until(lambda tid=name: proc_stat(tid)[0] == "S")
 
 
 def proc_stat(pid):
     """The fields of /proc/PID/stat from the third on."""
     with open(f"/proc/{pid}/stat", "rb") as file:
         return file.read().rpartition(b")")[2].decode().split()
+
+
+def read_proc(pid, name):
+    with open(f"/proc/{pid}/{name}", "rb") as file:
+        return file.read()
 
 
 def wait_until(condition, timeout_s=10):

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 
 START_TIMEOUT_S = 20
 REQUEST_TIMEOUT_S = 60
@@ -139,6 +140,15 @@ class Host:
             except FileNotFoundError:
                 continue
         return sorted(re.sub(r"\d+", "N", link) for link in found)
+
+    def idle_descriptors(self):
+        """The same, once it has closed its connections: only the listening socket is left."""
+        for _ in range(1000):
+            found = self.descriptors()
+            if found.count("socket:[N]") == 1:
+                return found
+            time.sleep(0.01)
+        raise AssertionError(f"connections stay open: {found}")
 
     def stop(self):
         """Ends it; gives its exit status and what it wrote to stderr. Repeating is harmless."""

@@ -7,8 +7,8 @@ import subprocess
 import tempfile
 import time
 
-from contract_case import ContractCase, main
-from contract_host import Host, Programs
+from contract_case import ContractCase, main, wait_until
+from contract_host import ORDINARY_USER_ID, Host, Programs
 
 END_LIMIT_S = 3
 
@@ -151,7 +151,9 @@ class CommandLine(ContractCase):
     def test_own_user_only(self):
         if os.geteuid() != 0:
             self.skipTest("only root can start another user's process")
-        other = self.start(["setpriv", "--reuid=65534", "--clear-groups", "sleep", "600"])
+        ids = [f"--reuid={ORDINARY_USER_ID}", "--clear-groups"]
+        other = self.start(["setpriv", *ids, "sleep", "600"])
+        wait_until(lambda: os.stat(f"/proc/{other.pid}").st_uid == ORDINARY_USER_ID)
         host = Host("--own-user")
         self.addCleanup(host.stop)
         answer = host.get(f"/api/processes/{other.pid}")

@@ -42,7 +42,7 @@ class Threads(ContractCase):
             self.assertEqual(thread["os_state"], "S")
             self.assertIsNone(thread["start_address"])
             self.assertIn("start_address", thread["unavailable"])
-            self.assertEqual(thread["priority_level"], "Normal")
+            self.assertEqual(thread["current_priority"], os.getpriority(os.PRIO_PROCESS, 0))
             self.assertNotEqual(thread["wait_reason"], NO_WAIT)
             started = unix_of_instant(thread["start_time"])
             self.assertGreaterEqual(started, unix_of_instant(process["start_time"]))

@@ -80,7 +80,7 @@ class Odd(ContractCase):
                 statuses.add(answer.status)
                 if answer.status == 404:
                     pattern = f"^Process with an Id of {target.pid} is not running.$"
-                    self.assert_problem(answer, 404, pattern)
+                    self.assert_problem(answer, 404, pattern, path)
                 elif path != "/dump":
                     # A zombie by now, perhaps: its parent, this test, hasn't waited for it.
                     self.assertIn(answer.status, (200, 403), answer.body[:300])
