@@ -10,7 +10,7 @@
 procinspect_context_options permissive_options(void) {
     procinspect_context_options options;
     procinspect_context_options_init(&options, sizeof options);
-    options.allow = PROCINSPECT_ALLOW_ENVIRONMENT | PROCINSPECT_ALLOW_DUMP | PROCINSPECT_ALLOW_KILL;
+    options.allow = PROCINSPECT_ALLOW_ENVIRONMENT | PROCINSPECT_ALLOW_DUMP;
     options.user_scope = PROCINSPECT_USER_SCOPE_ALL;
     return options;
 }

@@ -112,6 +112,27 @@ static void indented_text_holds_the_same(void **state) {
     json_decref(other);
 }
 
+/* Around the sizes at which the text's memory grows; the sanitizer build sees a byte too few. */
+static void texts_of_any_length(void **state) {
+    (void)state;
+    enum { LONGEST = 8300 };
+    char *detail = malloc(LONGEST + 1);
+    assert_non_null(detail);
+    size_t empty_length = 0;
+    for (size_t length = 0; length <= LONGEST; length++) {
+        memset(detail, 'd', length);
+        detail[length] = '\0';
+        const procinspect_json *json = NULL;
+        assert_int_equal(procinspect_json_problem(400, detail, NULL, &json, NULL), 0);
+        if (length == 0)
+            empty_length = json->length_bytes;
+        assert_int_equal(json->length_bytes, empty_length + 3 * length);
+        assert_int_equal(strlen(json->text), json->length_bytes);
+        procinspect_json_free(json);
+    }
+    free(detail);
+}
+
 static size_t allocations_left;
 
 static void *failing_malloc(size_t size) {
@@ -164,6 +185,7 @@ int main(void) {
         cmocka_unit_test(the_machine_is_named_by_itself),
         cmocka_unit_test(options_are_repaired_and_of_any_length),
         cmocka_unit_test(indented_text_holds_the_same),
+        cmocka_unit_test(texts_of_any_length),
         cmocka_unit_test(out_of_memory_at_any_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,6 +114,20 @@ static void wait_reasons(void **state) {
     }
 }
 
+static void a_wait_reason_needs_the_state(void **state) {
+    (void)state;
+    procinspect_thread_info info = full;
+    info.known = PROCINSPECT_THREAD_WAIT_REASON;
+    json_t *object = render(&info);
+    assert_text(object, "wait_reason", NULL);
+    json_decref(object);
+    info.known = PROCINSPECT_THREAD_STATE;
+    object = render(&info);
+    assert_text(object, "wait_reason", NULL);
+    assert_text(object, "state", "Wait");
+    json_decref(object);
+}
+
 static void priority_levels(void **state) {
     (void)state;
     static const struct {
@@ -171,6 +185,7 @@ int main(void) {
         cmocka_unit_test(nothing_known),
         cmocka_unit_test(states_are_those_of_dotnet),
         cmocka_unit_test(wait_reasons),
+        cmocka_unit_test(a_wait_reason_needs_the_state),
         cmocka_unit_test(priority_levels),
         cmocka_unit_test(a_list_of_a_thousand),
     };
