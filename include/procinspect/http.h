@@ -17,8 +17,9 @@ extern "C" {
  * with an event loop calls it, and reads the response's stream, on its thread pool.
  *
  *   GET                  /api/processes              ?allUsers=true
- *   GET, DELETE          /api/processes/{id}         ?redact=true
- *   POST                 /api/processes/{id}/stop
+ *   GET                  /api/processes/{id}         ?redact=true
+ *   DELETE               /api/processes/{id}         ?grace=SECONDS
+ *   POST                 /api/processes/{id}/stop    ?grace=SECONDS
  *   GET                  /api/processes/{id}/threads, …/threads/{tid}
  *   GET                  /api/processes/{id}/modules, …/modules/{base}
  *   GET                  /api/processes/{id}/environments/{filter}   ?redact=true
@@ -28,12 +29,18 @@ extern "C" {
  * with /api/diagnostics/processes and /diagnostics/processes as aliases, HEAD wherever GET is, and
  * a slash at the end accepted. {id} is a decimal pid, 0 for the host's own process, -1 for the main
  * site. Segments are percent-decoded; case is ignored in routes, query names, booleans, `all` and
- * `format`. This version answers 501 to DELETE and stop, to a dumpType other than 0, to format=zip
+ * `format`. This version answers 501 to a dumpType other than 0, to format=zip
  * and core, to dryRun and to redact on a dump.
  *
  * A '+' in a query is a space. Refused with 400: a path or query of more than 8192 bytes, an
  * environment filter of more than 512, and a query name that the route knows and that is there
  * twice.
+ *
+ * DELETE and stop end the process and all it started (kill.h): 204 when all of them are gone, 500
+ * with a list where some are not. For the host's own process, 0, they answer 204 first: the tree is
+ * ended when the host frees that response, the host's process last, and
+ * procinspect_http_response_free does not return. A host therefore frees a response once it is
+ * sent, and not before.
  *
  * Errors are application/problem+json: type, title, status, detail, and Message and
  * ExceptionMessage with detail's text.
@@ -131,7 +138,8 @@ PROCINSPECT_API int32_t procinspect_http_handle(const procinspect_http *http,
                                                 const procinspect_http_response **response,
                                                 procinspect_error *error);
 
-/* Frees the response and its stream, and with it the dump behind it, read to its end or not. */
+/* Frees the response and its stream, and with it the dump behind it, read to its end or not. Ends
+ * the host where the response is the 204 to a DELETE of 0. */
 PROCINSPECT_API void procinspect_http_response_free(const procinspect_http_response *response);
 
 #ifdef __cplusplus

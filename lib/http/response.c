@@ -21,13 +21,26 @@ pi_http_response *pi_http_response_new(void) {
 
 void pi_http_response_clear(pi_http_response *response) {
     procinspect_stream_free(response->public.body);
+    procinspect_process_free(response->process_to_end);
+    response->process_to_end = NULL;
     response->public = (procinspect_http_response){.headers = response->pointers};
+}
+
+/* Where this comes back the host couldn't be ended, and there is nobody left to tell. */
+static void end_host(const pi_http_response *response) {
+    const procinspect_kill_report *report = NULL;
+    if (response->process_to_end == NULL)
+        return;
+    procinspect_kill_tree(response->process_to_end, &response->kill_options, &report, NULL);
+    procinspect_kill_report_free(report);
+    procinspect_process_free(response->process_to_end);
 }
 
 void procinspect_http_response_free(const procinspect_http_response *response) {
     if (response == NULL)
         return;
     procinspect_stream_free(response->body);
+    end_host((const pi_http_response *)(const void *)response);
     pi_arena_free_root(response);
 }
 

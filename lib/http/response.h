@@ -2,6 +2,8 @@
 #ifndef PI_HTTP_RESPONSE_H
 #define PI_HTTP_RESPONSE_H
 
+#include <procinspect/kill.h>
+
 #include "http/exchange.h"
 
 enum { PI_HTTP_HEADERS = 8 };
@@ -12,6 +14,10 @@ typedef struct pi_http_response {
     pi_arena *arena;
     const procinspect_http_header *pointers[PI_HTTP_HEADERS];
     procinspect_http_header headers[PI_HTTP_HEADERS];
+    /* The host's own process, which is ended with all that it started when the response is freed;
+     * NULL: nothing is. */
+    procinspect_process *process_to_end;
+    procinspect_kill_options kill_options;
 } pi_http_response;
 
 /* NULL when out of memory. Freed with procinspect_http_response_free. */

@@ -151,8 +151,6 @@ class Routes(ContractCase):
             ("GET", self.base + "/profile/start", "profiler"),
             ("POST", self.base + "/profile/stop", "profiler"),
             ("PUT", self.base + "/Profile/Start/", "profiler"),
-            ("DELETE", self.base, "not supported"),
-            ("POST", self.base + "/stop", "not supported"),
             ("GET", self.base + "/dump?dumpType=2", "[Dd]ump ?[Tt]ype.*0x2"),
             ("GET", self.base + "/dump?dumpType=0x1ffffff", "[Dd]ump ?[Tt]ype.*0x1"),
             ("GET", self.base + "/dump?format=zip", "zip"),
