@@ -1,0 +1,140 @@
+"""DELETE and stop: the tree is gone, what may not be ended is refused, the host ends itself last."""
+
+import os
+import signal
+import subprocess
+import unittest
+
+from contract_case import ContractCase, main, proc_stat, read_proc, wait_until
+from contract_host import Host, ORDINARY_USER_ID
+
+OWN_TREES = 100 if os.environ.get("PROCINSPECT_TEST_SOAK") else 10
+# A shell, a child, a grandchild; the grandchild's pid is told.
+TREE = "sleep 600 & sh -c 'sleep 600 & echo $!; wait' & wait"
+DEAF_TREE = "trap '' TERM; echo $$; while :; do sleep 1; done"
+
+
+def is_gone(pid):
+    try:
+        return proc_stat(pid)[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def children_of(pid):
+    """By parent link, from the stat files."""
+    found = []
+    for name in os.listdir("/proc"):
+        try:
+            if name.isdigit() and int(proc_stat(name)[1]) == pid:
+                found.append(int(name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+class Kills(ContractCase):
+    host_options = ("--allow", "kill")
+
+    def start_tree(self, script=TREE):
+        """The shell, and all that it started."""
+        shell = self.start(["/bin/sh", "-c", script], stdout=subprocess.PIPE)
+        last = int(shell.stdout.readline())
+        members = [shell.pid]
+        for pid in members:
+            members += children_of(pid)
+        self.assertIn(last, members)
+        return shell, members
+
+    def assert_ended(self, answer, members):
+        self.assertEqual((answer.status, answer.body), (204, b""), answer.body[:500])
+        self.assertIsNone(answer.header("Content-Type"))
+        self.assert_common_headers(answer)
+        for pid in members:
+            self.assertTrue(is_gone(pid), pid)
+
+    def test_the_tree_is_gone_when_the_answer_comes(self):
+        for method, path in (("DELETE", ""), ("POST", "/stop"), ("POST", "/Stop/")):
+            with self.subTest(f"{method} {path}"):
+                witness = self.start(["/bin/sleep", "600"])
+                shell, members = self.start_tree()
+                self.assertGreaterEqual(len(members), 4)
+                path = f"/api/processes/{shell.pid}{path}"
+                self.assert_ended(self.host.get(path, method=method), members)
+                self.assertEqual(shell.wait(), -signal.SIGKILL)
+                self.problem(path, 404, "is not running", method=method)
+                self.assertIsNone(witness.poll())
+
+    def test_grace(self):
+        shell, members = self.start_tree("trap 'exit 7' TERM; sleep 600 & echo $!; wait")
+        answer = self.host.get(f"/api/processes/{shell.pid}?grace=20", method="DELETE")
+        self.assert_ended(answer, members)
+        self.assertEqual(shell.wait(), 7)
+
+    def test_what_ignores_the_request_is_killed_after_the_grace(self):
+        shell, members = self.start_tree(DEAF_TREE)
+        answer = self.host.get(f"/api/processes/{shell.pid}/stop?GRACE=1", method="POST")
+        self.assert_ended(answer, members)
+        self.assertEqual(shell.wait(), -signal.SIGKILL)
+
+    def test_graces_that_are_none(self):
+        shell, members = self.start_tree()
+        for grace in ("-1", "", "x", "1.5", "0x1", "601", "99999999999999999999", "1%00", "1;2"):
+            with self.subTest(grace):
+                path = f"/api/processes/{shell.pid}?grace={grace}"
+                self.problem(path, 400, "grace is .*from 0 to 600", method="DELETE")
+        self.problem(f"/api/processes/{shell.pid}?grace=1&grace=1", 400, "once", method="DELETE")
+        self.assertFalse(any(is_gone(pid) for pid in members))
+
+    def test_refusals_stop_nothing(self):
+        self.problem("/api/processes/1", 403, "Process 1|user 0|container", method="DELETE")
+        ancestor = os.getpid()
+        self.problem(f"/api/processes/{ancestor}", 403, "holds this host|user", method="DELETE")
+        self.problem(f"/api/processes/{self.host.pid}", 403, "own process, 0", method="DELETE")
+        self.problem("/api/processes/-1/stop", 404, "main", method="POST")
+        self.problem("/api/processes/99999999", 404, "is not running", method="DELETE")
+        self.assertIn(proc_stat(self.host.pid)[0], "SR")
+
+    @unittest.skipUnless(os.getuid() == 0, "takes root to run as two users")
+    def test_a_member_of_another_user_is_refused(self):
+        self.assertEqual(Kills.host_user_id, None)
+        host = Host("--allow", "kill", user_id=ORDINARY_USER_ID)
+        self.addCleanup(host.stop)
+        shell, members = self.start_tree()
+        answer = host.get(f"/api/processes/{shell.pid}", method="DELETE")
+        self.assert_problem(answer, 403, "user")
+        self.assertFalse(any(is_gone(pid) for pid in members))
+
+    def test_a_host_that_does_not_allow_it(self):
+        host = Host("--allow", "env,dump")
+        self.addCleanup(host.stop)
+        shell, members = self.start_tree()
+        for path in (f"/api/processes/{shell.pid}", "/api/processes/0"):
+            answer = host.get(path, method="DELETE")
+            self.assert_problem(answer, 403, "PROCINSPECT_ALLOW_KILL")
+        self.assertFalse(any(is_gone(pid) for pid in members))
+        self.assertIsNone(host.process.poll())
+
+    def test_the_host_answers_and_ends_itself(self):
+        for method, path in (("DELETE", "/api/processes/0"), ("POST", "/api/processes/0/stop")):
+            for run in range(OWN_TREES):
+                with self.subTest(f"{method} {run}"):
+                    host = Host("--allow", "kill")
+                    answer = host.get(path, method=method)
+                    self.assertEqual((answer.exit_code, answer.status), (0, 204))
+                    self.assert_common_headers(answer)
+                    self.assertEqual(host.process.wait(20), -signal.SIGKILL)
+                    self.assertEqual(host.stop()[1], "")
+
+    def test_nothing_is_left_stopped_or_open(self):
+        before = self.host.descriptors()
+        for _ in range(5):
+            shell, members = self.start_tree()
+            self.assert_ended(
+                self.host.get(f"/api/processes/{shell.pid}", method="DELETE"), members
+            )
+        wait_until(lambda: self.host.descriptors() == before)
+        self.assertIn(b"\nTracerPid:\t0\n", read_proc(self.host.pid, "status"))
+
+
+main()
