@@ -175,14 +175,16 @@ PROCINSPECT_API void procinspect_process_query_init(procinspect_process_query *q
 
 /*
  * Lists the processes. query may be NULL. A process that ends while it is read is left out; one
- * that refuses a member stays, with that member in its `unavailable`. CHILDREN, THREADS, MODULES,
- * OPEN_FILES and ENVIRONMENT are not for lists: INVALID_ARGUMENT.
+ * that refuses a member stays, with that member in its `unavailable`. CHILDREN, THREADS, MODULES and
+ * OPEN_FILES are not for lists: INVALID_ARGUMENT. ENVIRONMENT takes a context that allows it; the
+ * authorize callback is then asked for each process.
  *
  * On success *list is the caller's, to be freed with procinspect_process_list_free, and everything
  * reached through it lives until then.
  *
- * Errors: INVALID_ARGUMENT, POLICY (all users asked for with a context for the own one), IO,
- * NO_MEMORY, NO_RESOURCES.
+ * Errors: INVALID_ARGUMENT, POLICY (all users asked for with a context for the own one, environments
+ * with one that doesn't allow them), IO, TOO_LARGE (more than 256 MiB of answers), NO_MEMORY,
+ * NO_RESOURCES.
  */
 PROCINSPECT_API int32_t procinspect_process_list_read(const procinspect_context *context,
                                                       const procinspect_process_query *query,

@@ -28,6 +28,10 @@ struct procinspect_process {
 int32_t pi_policy_check(const procinspect_context *context, uint32_t action,
                         const pi_process *process, procinspect_error *error);
 
+/* The last of these questions alone: false where the authorize callback says no. */
+int pi_policy_authorizes(const procinspect_context *context, uint32_t action, int32_t pid,
+                         uint32_t owner);
+
 /* True where the policy holds this variable's value back. */
 int pi_policy_redacts(const procinspect_context *context, const char *name, size_t name_length);
 

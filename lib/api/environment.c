@@ -12,65 +12,128 @@ void procinspect_environment_query_init(procinspect_environment_query *query, si
     pi_options_init(query, struct_size);
 }
 
-static procinspect_environment_variable *
-make_variable(pi_arena *arena, const pi_environment_entry *entry, int redacted) {
-    procinspect_environment_variable *made = pi_arena_alloc(arena, sizeof *made);
-    if (made == NULL)
-        return NULL;
-    made->name = pi_utf8_repair(arena, entry->name, entry->name_length);
-    made->is_redacted = redacted != 0;
-    if (redacted) {
-        made->value = "";
-        return made->name != NULL ? made : NULL;
-    }
-    made->value = pi_utf8_repair(arena, entry->value, entry->value_length);
-    made->value_bytes = pi_arena_copy(arena, entry->value, entry->value_length);
-    made->value_bytes_length = entry->value_length;
-    return made->name != NULL && made->value != NULL && made->value_bytes != NULL ? made : NULL;
+/* Where the result is made of a block: texts that need no repair stay where they are in it. */
+typedef struct environment_maker {
+    const procinspect_context *context;
+    const char *name_contains; /* nullable */
+    int redact;
+    pi_arena *arena;
+} environment_maker;
+
+/* The text at this place of the block, terminated; what stands behind it has been read. */
+static const char *text_of(pi_arena *arena, char *bytes, size_t length) {
+    if (!pi_utf8_is_text(bytes, length))
+        return pi_utf8_repair(arena, bytes, length);
+    bytes[length] = '\0';
+    return bytes;
 }
 
-/* The entries that the filter lets through, as handed-out variables. */
-static int32_t take_entries(const procinspect_process *process, const char *name_contains,
-                            int redact, pi_arena *arena, const pi_environment_entry *entries,
-                            size_t entry_count, procinspect_environment *environment,
-                            procinspect_error *error) {
+/* `name` and `value` are the entry's, where the block may be written. */
+static bool make_variable(const environment_maker *maker, const pi_environment_entry *entry,
+                          char *name, char *value, procinspect_environment_variable *made) {
+    bool is_redacted =
+        maker->redact || pi_policy_redacts(maker->context, entry->name, entry->name_length);
+    made->name = text_of(maker->arena, name, entry->name_length);
+    made->is_redacted = is_redacted;
+    if (is_redacted) {
+        memset(value, 0, entry->value_length);
+        made->value = "";
+        return made->name != NULL;
+    }
+    made->value = text_of(maker->arena, value, entry->value_length);
+    made->value_bytes = value;
+    made->value_bytes_length = entry->value_length;
+    return made->name != NULL && made->value != NULL;
+}
+
+/* The entries that the filter lets through, as handed-out variables; false: no more memory. */
+static bool take_entries(const environment_maker *maker, char *block,
+                         const pi_environment_entry *entries, size_t entry_count,
+                         procinspect_environment *environment) {
     const procinspect_environment_variable **items =
-        pi_arena_alloc_array(arena, entry_count, sizeof *items);
-    if (items == NULL)
-        return pi_result_exhausted(arena, error);
-    size_t wanted_length = name_contains != NULL ? strlen(name_contains) : 0;
+        pi_arena_alloc_array(maker->arena, entry_count, sizeof *items);
+    procinspect_environment_variable *variables =
+        pi_arena_alloc_array(maker->arena, entry_count, sizeof *variables);
+    if (items == NULL || variables == NULL)
+        return false;
+    size_t wanted_length = maker->name_contains != NULL ? strlen(maker->name_contains) : 0;
     size_t count = 0;
     for (size_t i = 0; i < entry_count; i++) {
         const pi_environment_entry *entry = &entries[i];
-        if (!pi_ascii_contains_ignoring_case(entry->name, entry->name_length, name_contains,
+        if (!pi_ascii_contains_ignoring_case(entry->name, entry->name_length, maker->name_contains,
                                              wanted_length))
             continue;
-        int redacted =
-            redact || pi_policy_redacts(process->context, entry->name, entry->name_length);
-        items[count] = make_variable(arena, entry, redacted);
-        if (items[count++] == NULL)
-            return pi_result_exhausted(arena, error);
+        if (!make_variable(maker, entry, block + (entry->name - block),
+                           block + (entry->value - block), &variables[count]))
+            return false;
+        items[count] = &variables[count];
+        count++;
     }
     environment->items = items;
     environment->count = count;
-    environment->pid = pi_process_pid(process->platform);
-    return PROCINSPECT_OK;
+    return true;
+}
+
+/* The block is in the arena, with a NUL behind it. False: no more memory. */
+static bool make_environment(const environment_maker *maker, char *block, size_t length,
+                             procinspect_environment *environment) {
+    pi_environment_entry *entries;
+    size_t count;
+    if (!pi_environment_split((pi_bytes){block, length}, &entries, &count))
+        return false;
+    bool is_made = take_entries(maker, block, entries, count, environment);
+    free(entries);
+    return is_made;
 }
 
 int32_t pi_environment_build(const procinspect_process *process, const char *name_contains,
                              int redact, pi_arena *arena, procinspect_environment *environment,
                              procinspect_error *error) {
+    environment_maker maker = {process->context, name_contains, redact, arena};
     pi_bytes block;
     int32_t code = pi_environment_read(process->platform, arena, &block, error);
     if (code != PROCINSPECT_OK)
         return code;
-    pi_environment_entry *entries;
-    size_t count;
-    if (!pi_environment_split(block, &entries, &count))
-        return pi_error_no_memory(error);
-    code = take_entries(process, name_contains, redact, arena, entries, count, environment, error);
-    free(entries);
-    return code;
+    /* It was read into our arena, for us alone. */
+    if (!make_environment(&maker, (char *)(uintptr_t)block.data, block.length, environment))
+        return pi_result_exhausted(arena, error);
+    environment->pid = pi_process_pid(process->platform);
+    return PROCINSPECT_OK;
+}
+
+/* Processes of one service mostly have one environment: the last one's is given once more. */
+static bool make_or_share(pi_environment_listing *listing, pi_bytes block, pi_arena *arena,
+                          procinspect_environment *environment) {
+    if (listing->last != NULL && listing->last_block.length == block.length &&
+        memcmp(listing->last_block.data, block.data, block.length) == 0) {
+        *environment = *listing->last;
+        return true;
+    }
+    environment_maker maker = {listing->context, NULL, 0, arena};
+    listing->last = NULL;
+    char *copy = pi_arena_copy(arena, block.data, block.length);
+    if (copy == NULL || !make_environment(&maker, copy, block.length, environment))
+        return false;
+    if (block.length != 0 && pi_buffer_reserve(&listing->last_block, block.length) == 0) {
+        memcpy(listing->last_block.data, block.data, block.length);
+        listing->last_block.length = block.length;
+        listing->last = environment;
+    }
+    return true;
+}
+
+int32_t pi_environment_listing_make(void *user, pi_bytes block, pi_arena *arena,
+                                    procinspect_process_info *info) {
+    pi_environment_listing *listing = user;
+    if (!pi_policy_authorizes(listing->context, PROCINSPECT_ACTION_ENVIRONMENT, info->pid,
+                              info->user_id))
+        return PROCINSPECT_ERROR_POLICY;
+    procinspect_environment *environment = pi_arena_alloc(arena, sizeof *environment);
+    if (environment == NULL || !make_or_share(listing, block, arena, environment))
+        return PROCINSPECT_ERROR_NO_MEMORY;
+    environment->pid = info->pid;
+    info->environment = environment;
+    return PROCINSPECT_OK;
 }
 
 int32_t procinspect_environment_read(const procinspect_process *process,

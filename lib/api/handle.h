@@ -4,6 +4,7 @@
 
 #include "api/context.h"
 #include "base/arena.h"
+#include "base/io.h"
 
 /*
  * How the reading calls make their results: an arena with the handed-out struct at its root, filled
@@ -26,5 +27,15 @@ int32_t pi_members_check(uint64_t members, uint64_t known, procinspect_error *er
 int32_t pi_environment_build(const procinspect_process *process, const char *name_contains,
                              int redact, pi_arena *arena, procinspect_environment *environment,
                              procinspect_error *error);
+
+/* Makes the environments of a listing: pi_environment_maker's function, with this as its user. The
+ * caller frees last_block. */
+typedef struct pi_environment_listing {
+    const procinspect_context *context;
+    pi_buffer last_block;                /* as it was read */
+    const procinspect_environment *last; /* what was made of it; NULL: nothing */
+} pi_environment_listing;
+int32_t pi_environment_listing_make(void *user, pi_bytes block, pi_arena *arena,
+                                    procinspect_process_info *info);
 
 #endif

@@ -31,6 +31,13 @@ static int32_t check_scope(const procinspect_context *context, uint32_t action, 
                         (unsigned)pi_own_user_id());
 }
 
+int pi_policy_authorizes(const procinspect_context *context, uint32_t action, int32_t pid,
+                         uint32_t owner) {
+    const procinspect_context_options *options = &context->options;
+    procinspect_access access = {.action = action, .pid = pid, .user_id = owner};
+    return options->authorize == NULL || options->authorize(options->authorize_user, &access) == 0;
+}
+
 int32_t pi_policy_check(const procinspect_context *context, uint32_t action,
                         const pi_process *process, procinspect_error *error) {
     const procinspect_context_options *options = &context->options;
@@ -46,8 +53,7 @@ int32_t pi_policy_check(const procinspect_context *context, uint32_t action,
                             "The host's policy refuses %s process %d: the host has to allow it "
                             "(%s in its context).",
                             actions[action].name, (int)pid, actions[action].setting);
-    procinspect_access access = {.action = action, .pid = pid, .user_id = owner};
-    if (options->authorize != NULL && options->authorize(options->authorize_user, &access) != 0)
+    if (!pi_policy_authorizes(context, action, pid, owner))
         return pi_error_set(error, PROCINSPECT_ERROR_POLICY, 0,
                             "The host's policy refuses %s process %d: its authorize callback "
                             "said no.",

@@ -6,7 +6,7 @@
 /* What is asked of one process only. */
 #define PARTS                                                                                      \
     (PROCINSPECT_PROCESS_CHILDREN | PROCINSPECT_PROCESS_THREADS | PROCINSPECT_PROCESS_MODULES |    \
-     PROCINSPECT_PROCESS_OPEN_FILES | PROCINSPECT_PROCESS_ENVIRONMENT)
+     PROCINSPECT_PROCESS_OPEN_FILES)
 
 void procinspect_process_query_init(procinspect_process_query *query, size_t struct_size) {
     pi_options_init(query, struct_size);
@@ -24,6 +24,11 @@ static int32_t check(const procinspect_context *context, const procinspect_proce
                             "The host's policy refuses processes of other users; ask for the "
                             "host's own user's, or have the host set "
                             "PROCINSPECT_USER_SCOPE_ALL in its context.");
+    if ((query->members & PROCINSPECT_PROCESS_ENVIRONMENT) != 0 &&
+        (context->options.allow & PROCINSPECT_ALLOW_ENVIRONMENT) == 0)
+        return pi_error_set(error, PROCINSPECT_ERROR_POLICY, 0,
+                            "The host's policy refuses reading environments: the host has to allow "
+                            "it (PROCINSPECT_ALLOW_ENVIRONMENT in its context).");
     return pi_members_check(query->members, PROCINSPECT_PROCESS_EVERYTHING & ~PARTS, error);
 }
 
@@ -48,7 +53,13 @@ int32_t procinspect_process_list_read(const procinspect_context *context,
     int all_users = (known.flags & PROCINSPECT_PROCESS_QUERY_ALL_USERS) != 0;
     uint64_t user_id = all_users ? PI_ANY_USER : pi_own_user_id();
     procinspect_process_list *made = pi_arena_root(arena);
-    code = pi_processes_read(context->system, members, user_id, arena, made, error);
+    /* The authorize callback is told the owner. */
+    if ((members & PROCINSPECT_PROCESS_ENVIRONMENT) != 0 && context->options.authorize != NULL)
+        members |= PROCINSPECT_PROCESS_USER_ID;
+    pi_environment_listing listing = {.context = context};
+    pi_environment_maker maker = {pi_environment_listing_make, &listing};
+    code = pi_processes_read(context->system, members, user_id, &maker, arena, made, error);
+    pi_buffer_free(&listing.last_block);
     if (code != PROCINSPECT_OK) {
         pi_arena_free_root(made);
         return code;

@@ -46,8 +46,35 @@ size_t pi_utf8_prefix(const char *text, size_t length) {
     return pi_utf8_sequence(last, remaining) == remaining ? length : end - 1;
 }
 
+/* How many of the bytes are ASCII and not NUL before the first eight that hold others. */
+static size_t ascii_prefix(const unsigned char *bytes, size_t length) {
+    static const uint64_t ones = UINT64_C(0x0101010101010101), highs = UINT64_C(0x8080808080808080);
+    size_t done = 0;
+    for (; length - done >= 8; done += 8) {
+        uint64_t word;
+        memcpy(&word, bytes + done, sizeof word);
+        /* The subtraction borrows into the high bit of a byte that was 0. */
+        if ((((word - ones) & ~word) | word) & highs)
+            break;
+    }
+    return done;
+}
+
+bool pi_utf8_is_text(const void *bytes, size_t length) {
+    const unsigned char *source = bytes;
+    for (size_t i = ascii_prefix(source, length); i < length;) {
+        size_t count = source[i] == 0 ? 0 : pi_utf8_sequence(source + i, length - i);
+        if (count == 0)
+            return false;
+        i += count;
+    }
+    return true;
+}
+
 char *pi_utf8_repair(pi_arena *arena, const void *bytes, size_t length) {
     const unsigned char *source = bytes;
+    if (pi_utf8_is_text(bytes, length))
+        return pi_arena_copy(arena, bytes, length);
     size_t repaired_length = 0;
     for (size_t i = 0; i < length;) {
         size_t count = source[i] == 0 ? 0 : pi_utf8_sequence(source + i, length - i);

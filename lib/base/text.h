@@ -14,6 +14,9 @@ size_t pi_utf8_sequence(const unsigned char *bytes, size_t length);
 /* The longest prefix of at most `length` bytes that doesn't end inside a character. */
 size_t pi_utf8_prefix(const char *text, size_t length);
 
+/* True where the bytes are valid UTF-8 and none of them is NUL. */
+bool pi_utf8_is_text(const void *bytes, size_t length);
+
 /* The bytes as NUL-terminated UTF-8: what is not valid, and every NUL, becomes U+FFFD. NULL when
  * the arena is exhausted. */
 char *pi_utf8_repair(pi_arena *arena, const void *bytes, size_t length);

@@ -24,6 +24,11 @@ bool pi_environment_next(pi_bytes *block, pi_environment_entry *entry) {
     return false;
 }
 
+static bool same_name(const pi_environment_entry *one, const pi_environment_entry *other) {
+    return one->name_length == other->name_length &&
+           memcmp(one->name, other->name, one->name_length) == 0;
+}
+
 /* By name, and the earlier one first where names are the same: all point into one block. */
 static int compare_entries(const void *left, const void *right) {
     const pi_environment_entry *one = *(pi_environment_entry *const *)left;
@@ -37,13 +42,8 @@ static int compare_entries(const void *left, const void *right) {
     return order;
 }
 
-static bool same_name(const pi_environment_entry *one, const pi_environment_entry *other) {
-    return one->name_length == other->name_length &&
-           memcmp(one->name, other->name, one->name_length) == 0;
-}
-
 /* Removes the later ones of entries with the same name; false: out of memory. */
-static bool drop_repeated(pi_environment_entry *entries, size_t *count) {
+static bool drop_repeated_of_many(pi_environment_entry *entries, size_t *count) {
     pi_environment_entry **sorted = malloc(*count * sizeof(pi_environment_entry *));
     if (sorted == NULL)
         return false;
@@ -66,26 +66,70 @@ static bool drop_repeated(pi_environment_entry *entries, size_t *count) {
     return true;
 }
 
-bool pi_environment_split(pi_bytes block, pi_environment_entry **entries, size_t *count) {
-    size_t found = 0;
-    pi_environment_entry entry;
-    for (pi_bytes rest = block; pi_environment_next(&rest, &entry);)
-        found++;
-    pi_environment_entry *made = NULL;
-    if (found != 0) {
-        made = malloc(found * sizeof *made);
-        if (made == NULL)
-            return false;
-        size_t at = 0;
-        for (pi_bytes rest = block; pi_environment_next(&rest, &entry);)
-            made[at++] = entry;
-        if (!drop_repeated(made, &found)) {
-            free(made);
-            return false;
-        }
+enum { FEW = 128, SLOTS = 2 * FEW };
+
+/* Of the name's length and its ends: enough for the names that there are. */
+static unsigned slot_of(const pi_environment_entry *entry) {
+    uint64_t first = 0, last = 0;
+    size_t taken = entry->name_length < sizeof first ? entry->name_length : sizeof first;
+    memcpy(&first, entry->name, taken);
+    memcpy(&last, entry->name + (entry->name_length - taken), taken);
+    uint64_t mixed =
+        (first ^ (last << 7 | last >> 57) ^ entry->name_length) * UINT64_C(0x9e3779b97f4a7c15);
+    return (unsigned)(mixed >> 56) % SLOTS;
+}
+
+/* The same for what nearly every process has, without sorting. The table holds numbers of kept
+ * entries, from 1. */
+static void drop_repeated_of_few(pi_environment_entry *entries, size_t *count) {
+    unsigned char table[SLOTS] = {0};
+    size_t kept = 0;
+    for (size_t i = 0; i < *count; i++) {
+        unsigned slot = slot_of(&entries[i]);
+        while (table[slot] != 0 && !same_name(&entries[table[slot] - 1], &entries[i]))
+            slot = (slot + 1) % SLOTS;
+        if (table[slot] != 0)
+            continue;
+        entries[kept++] = entries[i];
+        table[slot] = (unsigned char)kept;
     }
-    *entries = made;
-    *count = found;
+    *count = kept;
+}
+
+/* All entries of the block, repeated ones too; false: out of memory. */
+static bool collect(pi_bytes block, pi_environment_entry **entries, size_t *count) {
+    pi_environment_entry *found = NULL, entry;
+    size_t capacity = 0;
+    *count = 0;
+    while (pi_environment_next(&block, &entry)) {
+        if (*count == capacity) {
+            capacity = capacity == 0 ? FEW / 2 : capacity * 2;
+            pi_environment_entry *grown = realloc(found, capacity * sizeof *grown);
+            if (grown == NULL) {
+                free(found);
+                return false;
+            }
+            found = grown;
+        }
+        found[(*count)++] = entry;
+    }
+    *entries = found;
+    return true;
+}
+
+bool pi_environment_split(pi_bytes block, pi_environment_entry **entries, size_t *count) {
+    pi_environment_entry *found;
+    size_t found_count;
+    if (!collect(block, &found, &found_count))
+        return false;
+    if (found_count <= FEW) {
+        drop_repeated_of_few(found, &found_count);
+    } else if (!drop_repeated_of_many(found, &found_count)) {
+        free(found);
+        return false;
+    }
+    *entries = found;
+    *count = found_count;
     return true;
 }
 

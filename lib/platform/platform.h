@@ -39,14 +39,25 @@ uint32_t pi_own_user_id(void);
 int32_t pi_own_pid(void);
 
 /*
+ * Makes info->environment of the bytes of a process's environment (as of pi_environment_read; there
+ * during the call only), for a listing: what of it may be handed out is the host's policy. 0; POLICY
+ * where nothing may; NO_MEMORY where memory or arena gave no more. info has pid and, where it was
+ * asked for, user_id.
+ */
+typedef struct pi_environment_maker {
+    int32_t (*make)(void *user, pi_bytes block, pi_arena *arena, procinspect_process_info *info);
+    void *user;
+} pi_environment_maker;
+
+/*
  * The processes, by ascending pid, into *list (in the arena). Members are PROCINSPECT_PROCESS_…
- * bits without the parts (CHILDREN, THREADS, MODULES, OPEN_FILES, ENVIRONMENT). user_id: only that
- * user's, or PI_ANY_USER.
+ * bits without the parts (CHILDREN, THREADS, MODULES, OPEN_FILES); ENVIRONMENT takes a maker, which
+ * is NULL otherwise. user_id: only that user's, or PI_ANY_USER.
  */
 #define PI_ANY_USER UINT64_MAX
 int32_t pi_processes_read(const pi_system *system, uint64_t members, uint64_t user_id,
-                          pi_arena *arena, procinspect_process_list *list,
-                          procinspect_error *error);
+                          const pi_environment_maker *environment_maker, pi_arena *arena,
+                          procinspect_process_list *list, procinspect_error *error);
 
 /* One process, held: pid, start time, and whatever ties us to that very process. */
 typedef struct pi_process pi_process;

@@ -25,6 +25,7 @@ enum {
 };
 
 #define OWNER_MEMBERS (PROCINSPECT_PROCESS_USER_ID | PROCINSPECT_PROCESS_USER_NAME)
+#define ENVIRON_MEMBERS (PROCINSPECT_PROCESS_SITE_ROLE | PROCINSPECT_PROCESS_ENVIRONMENT)
 #define STATUS_MEMBERS                                                                             \
     (PROCINSPECT_PROCESS_TRACER | PROCINSPECT_PROCESS_VIRTUAL_MEMORY |                             \
      PROCINSPECT_PROCESS_PEAK_VIRTUAL_MEMORY | PROCINSPECT_PROCESS_RESIDENT_MEMORY |               \
@@ -321,7 +322,33 @@ static int32_t copy_text(process_reading *reading, pi_bytes bytes, const char **
     return *text == NULL ? exhausted(reading->reader) : 0;
 }
 
-static int32_t read_site_role(process_reading *reading, uint64_t members) {
+static int32_t set_site_role(process_reading *reading, pi_bytes block) {
+    pi_site_role role = pi_site_role_of(block);
+    procinspect_process_info *info = reading->info;
+    info->is_management_site = role.is_management_site;
+    info->is_web_job = role.web_job_name.data != NULL;
+    int32_t code = copy_text(reading, role.web_job_name, &info->web_job_name);
+    if (code == 0)
+        code = copy_text(reading, role.web_job_type, &info->web_job_type);
+    if (code == 0)
+        info->known |= PROCINSPECT_PROCESS_SITE_ROLE;
+    return code;
+}
+
+static int32_t make_environment(process_reading *reading, pi_bytes block) {
+    const pi_environment_maker *maker = reading->reader->environment_maker;
+    int32_t code = maker->make(maker->user, block, reading->reader->arena, reading->info);
+    if (code == PROCINSPECT_ERROR_POLICY)
+        return add_unavailable(reading, PROCINSPECT_PROCESS_ENVIRONMENT, code, 0,
+                               "The host's policy refuses reading the environment of this process: "
+                               "its authorize callback said no.");
+    if (code != 0)
+        return exhausted(reading->reader);
+    reading->info->known |= PROCINSPECT_PROCESS_ENVIRONMENT;
+    return 0;
+}
+
+static int32_t read_environ_members(process_reading *reading, uint64_t members) {
     pi_process_reader *reader = reading->reader;
     int result = pi_environ_file_read(reading->files->directory,
                                       path_of(reading->files, "environ").text, &reader->bytes);
@@ -337,15 +364,12 @@ static int32_t read_site_role(process_reading *reading, uint64_t members) {
             (result != 0 && !stat.is_kernel_thread))
             return explain_nothing(reading, members, -result);
     }
-    pi_site_role role = pi_site_role_of((pi_bytes){reader->bytes.data, reader->bytes.length});
-    procinspect_process_info *info = reading->info;
-    info->is_management_site = role.is_management_site;
-    info->is_web_job = role.web_job_name.data != NULL;
-    int32_t code = copy_text(reading, role.web_job_name, &info->web_job_name);
-    if (code == 0)
-        code = copy_text(reading, role.web_job_type, &info->web_job_type);
-    if (code == 0)
-        info->known |= members;
+    pi_bytes block = {reader->bytes.data, reader->bytes.length};
+    int32_t code = 0;
+    if ((members & PROCINSPECT_PROCESS_SITE_ROLE) != 0)
+        code = set_site_role(reading, block);
+    if (code == 0 && (members & PROCINSPECT_PROCESS_ENVIRONMENT) != 0)
+        code = make_environment(reading, block);
     return code;
 }
 
@@ -360,7 +384,7 @@ static const struct {
     {PROCINSPECT_PROCESS_EXECUTABLE, read_executable_member},
     {STATUS_MEMBERS, read_status_members},
     {PROCINSPECT_PROCESS_OPEN_FILE_COUNT, read_open_file_count},
-    {PROCINSPECT_PROCESS_SITE_ROLE, read_site_role},
+    {ENVIRON_MEMBERS, read_environ_members},
 };
 enum { SOURCE_COUNT = sizeof sources / sizeof sources[0] };
 

@@ -10,6 +10,7 @@ typedef struct pi_process_reader {
     const pi_system *system;
     pi_arena *arena;  /* of the answers */
     uint64_t members; /* PROCINSPECT_PROCESS_… bits that are wanted */
+    const pi_environment_maker *environment_maker; /* nullable: no ENVIRONMENT */
     procinspect_error *error;
     pi_buffer bytes; /* of the file being read */
     pi_user_names user_names;

@@ -117,14 +117,17 @@ static int32_t read_pids(const pi_system *system, pi_numbers *pids, procinspect_
 }
 
 int32_t pi_processes_read(const pi_system *system, uint64_t members, uint64_t user_id,
-                          pi_arena *arena, procinspect_process_list *list,
-                          procinspect_error *error) {
+                          const pi_environment_maker *environment_maker, pi_arena *arena,
+                          procinspect_process_list *list, procinspect_error *error) {
     pi_numbers pids;
     int32_t code = read_pids(system, &pids, error);
     if (code != PROCINSPECT_OK)
         return code;
-    pi_process_reader reader = {
-        .system = system, .arena = arena, .members = members, .error = error};
+    pi_process_reader reader = {.system = system,
+                                .arena = arena,
+                                .members = members,
+                                .environment_maker = environment_maker,
+                                .error = error};
     code = read_all(&reader, user_id, &pids, list);
     pi_process_reader_end(&reader);
     free(pids.items);

@@ -37,11 +37,12 @@ int32_t pi_own_pid(void) {
 }
 
 int32_t pi_processes_read(const pi_system *system, uint64_t members, uint64_t user_id,
-                          pi_arena *arena, procinspect_process_list *list,
-                          procinspect_error *error) {
+                          const pi_environment_maker *environment_maker, pi_arena *arena,
+                          procinspect_process_list *list, procinspect_error *error) {
     (void)system;
     (void)members;
     (void)user_id;
+    (void)environment_maker;
     (void)arena;
     (void)list;
     return unsupported(error);
