@@ -17,14 +17,16 @@ typedef struct bench_contestant {
     double median; /* seconds; filled by bench_run */
 } bench_contestant;
 
-/* Prints a table; returns how many contestants missed their reach. */
+/* Measures what each takes of the processor (they never wait), prints a table, and returns how many
+ * missed their reach. */
 int bench_run(const char *title, unsigned rounds, bench_contestant *contestants, size_t count);
 
 /* The same for times that were measured elsewhere: samples[contestant][round], in seconds. */
 int bench_report(const char *title, unsigned rounds, bench_contestant *contestants, size_t count,
                  double *const *samples);
 
-double bench_now(void); /* seconds */
+double bench_now(void);      /* seconds */
+double bench_cpu_time(void); /* seconds that this process has used, kernel included */
 
 /* Ends the benchmark with a message. */
 __attribute__((format(printf, 1, 2), noreturn)) void bench_fail(const char *format, ...);
