@@ -25,7 +25,7 @@ static bool is_name_of_file(int directory, const char *prefix, const char *path,
 int pi_executable_read(int directory, const char *prefix, char path[PI_EXECUTABLE_CAPACITY],
                        size_t *length) {
     char link[32];
-    snprintf(link, sizeof link, "%sexe", prefix);
+    strcpy(stpcpy(link, prefix), "exe");
     ssize_t got = readlinkat(directory, link, path, PI_EXECUTABLE_CAPACITY);
     if (got < 0)
         return -errno;

@@ -37,6 +37,7 @@ typedef struct process_reading {
     pi_process_reader *reader;
     const pi_process_files *files;
     procinspect_process_info *info;
+    bool has_command_line; /* the reader's buffer holds it: it was read for the name */
     procinspect_unavailable *unavailable[8]; /* at most one for each source */
     size_t unavailable_count;
 } process_reading;
@@ -147,11 +148,15 @@ static void take_stat(const pi_system *system, uint64_t members, const pi_stat *
     }
 }
 
-/* The command line into the reader's buffer; an empty one where it can't be read. */
-static int read_command_line(const process_reading *reading) {
-    pi_process_reader *reader = reading->reader;
-    return pi_proc_read_bytes(reading->files->directory, path_of(reading->files, "cmdline").text,
-                              &reader->bytes, LONGEST_COMMAND_LINE);
+/* The command line into the reader's buffer. */
+static int read_command_line(process_reading *reading) {
+    if (reading->has_command_line)
+        return 0;
+    int result =
+        pi_proc_read_bytes(reading->files->directory, path_of(reading->files, "cmdline").text,
+                           &reading->reader->bytes, LONGEST_COMMAND_LINE);
+    reading->has_command_line = result == 0;
+    return result;
 }
 
 /* A name that the kernel cut, from the command line in the reader's buffer. */
@@ -225,6 +230,7 @@ static int32_t read_owner_members(process_reading *reading, uint64_t members) {
 static int32_t read_command_line_member(process_reading *reading, uint64_t members) {
     pi_process_reader *reader = reading->reader;
     procinspect_process_info *info = reading->info;
+    /* Between the name and this no source fills the buffer. */
     int result = read_command_line(reading);
     if (result != 0)
         return failed(reading, members, -result);
