@@ -169,7 +169,10 @@ def main():
     loader = unittest.defaultTestLoader
     module = sys.modules["__main__"]
     names = sys.argv[5:]
-    suite = loader.loadTestsFromNames(names, module) if names else loader.loadTestsFromModule(module)
+    if names:
+        suite = loader.loadTestsFromNames(names, module)
+    else:
+        suite = loader.loadTestsFromModule(module)
     result = TapResult()
     suite.run(result)
     print(f"1..{result.count}")

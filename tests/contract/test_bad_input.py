@@ -1,4 +1,4 @@
-"""What clients send by mistake or on purpose: refused with a text, the target and the host unharmed."""
+"""What clients send by mistake or on purpose: refused with a text, target and host unharmed."""
 
 import socket
 
@@ -24,7 +24,8 @@ class BadInput(ContractCase):
             method, target, self.host.authority.encode(), bearer, more
         )
         received = b""
-        with socket.create_connection(("127.0.0.1", self.host.port), timeout=timeout_s) as connection:
+        address = ("127.0.0.1", self.host.port)
+        with socket.create_connection(address, timeout=timeout_s) as connection:
             try:
                 connection.sendall(head)
                 while part := connection.recv(65536):
@@ -166,7 +167,8 @@ class BadInput(ContractCase):
         before = self.host.idle_descriptors()
         for path in ("/api/processes/x", self.base + "/threads/x", self.base + "/dump?format=zip",
                      self.base + "/dump?dumpType=x", "/api/processes/2147483647/modules",
-                     self.base + "/modules/1", self.base + "/environments/all", self.base + "/dump"):
+                     self.base + "/modules/1", self.base + "/environments/all",
+                     self.base + "/dump"):
             self.host.get(path)
         wait_until(lambda: self.host.descriptors() == before)
 

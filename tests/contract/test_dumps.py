@@ -229,7 +229,8 @@ class Dumps(ContractCase):
         answer = host.get(f"/api/processes/{target.pid}/dump")
         self.assert_problem(answer, 429, r"\b2\b")
         self.assertGreater(int(answer.header("Retry-After")), 0)
-        self.assertEqual(host.get(f"/api/processes/{target.pid}").status, 200)  # looking isn't limited
+        # Looking isn't limited.
+        self.assertEqual(host.get(f"/api/processes/{target.pid}").status, 200)
         for client in slow:
             client.close()
         wait_until(lambda: host.get(f"/api/processes/{target.pid}/dump").status == 200)

@@ -183,7 +183,8 @@ class Process(ContractCase):
             target = self.start_threads(16, pass_fds=(read_end, file.fileno()))
             process = self.process(target)
             names = os.listdir(f"/proc/{target.pid}/fd")
-            links = [os.readlink(f"/proc/{target.pid}/fd/{name}") for name in sorted(names, key=int)]
+            names.sort(key=int)
+            links = [os.readlink(f"/proc/{target.pid}/fd/{name}") for name in names]
         self.assertEqual(process["handle_count"], len(names))
         self.assertEqual(process["open_file_handles"], links)
         self.assertIn("/etc/passwd", links)
@@ -225,7 +226,8 @@ class Process(ContractCase):
         kernel = seconds_of_span(process["privileged_cpu_time"])
         self.assertGreaterEqual(user, 0.2)
         self.assertAlmostEqual(user, int(proc_stat(target.pid)[11]) / TICKS_PER_S, delta=2)
-        self.assertAlmostEqual(seconds_of_span(process["total_cpu_time"]), user + kernel, delta=1e-6)
+        total = seconds_of_span(process["total_cpu_time"])
+        self.assertAlmostEqual(total, user + kernel, delta=1e-6)
         self.assertEqual(self.process(target)["start_time"], process["start_time"])
 
     def test_environment(self):
@@ -266,7 +268,9 @@ class WithoutEnvironment(ContractCase):
         self.assertRegex(process["unavailable"]["environment_variables"], "policy|allow")
         self.assertNotIn("s3cret", str(process))
         self.assertIs(process["is_webjob"], True)
-        self.problem(f"/api/processes/{target.pid}/dump", 403, "policy|allow")
+        for method, part in (("GET", "/dump"), ("DELETE", ""), ("POST", "/stop")):
+            self.problem(f"/api/processes/{target.pid}{part}", 403, "policy|allow", method=method)
+        self.assertIsNone(target.poll())
 
 
 if __name__ == "__main__":

@@ -61,7 +61,8 @@ class Routes(ContractCase):
         process = self.ok("/api/processes/0")
         self.assertEqual(process["id"], self.host.pid)
         self.assertTrue(process["href"].endswith(f"/api/processes/{self.host.pid}"))
-        self.assertTrue(all(f"/{self.host.pid}/threads/" in each["href"] for each in process["threads"]))
+        for item in process["threads"]:
+            self.assertIn(f"/{self.host.pid}/threads/", item["href"])
         self.assertEqual(self.ok("/api/processes/0/modules"), process["modules"])
 
     def test_minus_one_is_the_main_site(self):
@@ -75,7 +76,8 @@ class Routes(ContractCase):
             self.assertTrue(process["href"].endswith(f"/api/processes/{self.target.pid}"))
         self.target.kill()
         self.target.wait()
-        self.assert_problem(host.get("/api/processes/-1"), 404, f"Id of {self.target.pid} is not run")
+        answer = host.get("/api/processes/-1")
+        self.assert_problem(answer, 404, f"Id of {self.target.pid} is not running")
         self.assertEqual(host.stop(), (0, ""))
 
     def test_head_is_get_without_the_body(self):
@@ -118,7 +120,8 @@ class Routes(ContractCase):
     def test_what_is_not_there_is_404(self):
         pid = self.target.pid
         for path, pattern in (
-            (f"/api/processes/{UNUSED_PID}", f"^Process with an Id of {UNUSED_PID} is not running.$"),
+            (f"/api/processes/{UNUSED_PID}",
+             f"^Process with an Id of {UNUSED_PID} is not running.$"),
             (f"/api/processes/{UNUSED_PID}/threads", f"Id of {UNUSED_PID} is not running"),
             (f"/api/processes/{UNUSED_PID}/dump", f"Id of {UNUSED_PID} is not running"),
             (f"/api/processes/{UNUSED_PID}/environments/all", f"Id of {UNUSED_PID} is not running"),
@@ -143,8 +146,8 @@ class Routes(ContractCase):
         pid = self.target.pid
         self.target.kill()
         self.target.wait()
-        for path in (self.base, self.base + "/threads", self.base + "/modules", self.base + "/dump"):
-            self.problem(path, 404, f"^Process with an Id of {pid} is not running.$")
+        for part in ("", "/threads", "/modules", "/dump"):
+            self.problem(self.base + part, 404, f"^Process with an Id of {pid} is not running.$")
 
     def test_what_this_version_cannot_do_is_501(self):
         for method, path, pattern in (

@@ -86,7 +86,11 @@ class Threads(ContractCase):
 
     def test_names_of_every_kind(self):
         # A process's main thread has the name of the file; 15 bytes of it, whatever they are.
-        for name, shown in ((b"a) S 1 (", "a) S 1 ("), (b"\xff\xfe", "\ufffd\ufffd"), (b"x" * 30, "x" * 15)):
+        for name, shown in (
+            (b"a) S 1 (", "a) S 1 ("),
+            (b"\xff\xfe", "\ufffd\ufffd"),
+            (b"x" * 30, "x" * 15),
+        ):
             path = os.path.join(os.fsencode(self.host.folder), name)
             os.symlink(b"/bin/sleep", path)
             target = self.start([name, b"600"], executable=path)
