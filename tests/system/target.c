@@ -65,6 +65,8 @@ target target_start(const char *const *argv) {
     } while (strncmp(line, "skipped ", 8) == 0);
     snprintf(expected, sizeof expected, "ready %d", (int)t.pid);
     assert_string_equal(line, expected);
+    /* It has said so, but may still be on its way out of write. */
+    assert_true(wait_for_state(t.pid, 'S', START_TIMEOUT_MS));
     return t;
 }
 
