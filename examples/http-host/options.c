@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_REDACTED_NAMES = 64 };
+enum { MAX_REDACTED_NAMES = 64, MAX_REDACTED_NAME_BYTES = 256 };
 
 static const char usage[] =
     "usage: http-host [OPTIONS]\n"
@@ -57,60 +57,78 @@ static bool set_number(const struct number *number, const char *text, struct opt
     return true;
 }
 
-static bool allow(char *list, uint32_t *bits) {
-    for (char *rest, *name = strtok_r(list, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
-        if (strcmp(name, "env") == 0) {
-            *bits |= PROCINSPECT_ALLOW_ENVIRONMENT;
-        } else if (strcmp(name, "dump") == 0) {
-            *bits |= PROCINSPECT_ALLOW_DUMP;
-        } else if (strcmp(name, "kill") == 0) {
-            *bits |= PROCINSPECT_ALLOW_KILL;
-        } else {
+/* The next name of a list with commas between; *list goes on behind it. NULL at the end. */
+static const char *next_name(const char **list, size_t *length) {
+    const char *name = *list + strspn(*list, ",");
+    *length = strcspn(name, ",");
+    *list = name + *length;
+    return *length > 0 ? name : NULL;
+}
+
+static bool allow(const char *list, uint32_t *bits) {
+    static const char *const names[] = {"env", "dump", "kill"};
+    static const uint32_t values[] = {PROCINSPECT_ALLOW_ENVIRONMENT, PROCINSPECT_ALLOW_DUMP,
+                                      PROCINSPECT_ALLOW_KILL};
+    size_t length;
+    for (const char *name; (name = next_name(&list, &length)) != NULL;) {
+        size_t i = 0;
+        while (i < 3 && (strlen(names[i]) != length || memcmp(name, names[i], length) != 0))
+            i++;
+        if (i == 3) {
             fprintf(stderr,
-                    "http-host: --allow %s: give env, dump, kill, or several of them with "
-                    "commas between\n",
-                    name);
+                    "http-host: --allow %.*s: give env, dump, kill, or several of them with commas "
+                    "between\n",
+                    (int)length, name);
             return false;
         }
+        *bits |= values[i];
     }
     return true;
 }
 
-static bool redact(char *list, procinspect_context_options *context) {
-    static const char *names[MAX_REDACTED_NAMES];
-    for (char *rest, *name = strtok_r(list, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
-        if (context->redacted_name_count == MAX_REDACTED_NAMES) {
+static bool redact(const char *list, procinspect_context_options *context) {
+    static char names[MAX_REDACTED_NAMES][MAX_REDACTED_NAME_BYTES];
+    static const char *pointers[MAX_REDACTED_NAMES];
+    size_t length;
+    for (const char *name; (name = next_name(&list, &length)) != NULL;) {
+        size_t i = context->redacted_name_count;
+        if (i == MAX_REDACTED_NAMES || length >= MAX_REDACTED_NAME_BYTES) {
             fprintf(stderr,
-                    "http-host: --redact: at most %d names; use * at an end of a name to "
-                    "take several in one\n",
-                    MAX_REDACTED_NAMES);
+                    "http-host: --redact: at most %d names of less than %d bytes; use * at an end "
+                    "of a name to take several in one\n",
+                    MAX_REDACTED_NAMES, MAX_REDACTED_NAME_BYTES);
             return false;
         }
-        names[context->redacted_name_count++] = name;
+        pointers[i] = memcpy(names[i], name, length);
+        context->redacted_name_count++;
     }
-    context->redacted_names = names;
+    context->redacted_names = pointers;
     return true;
 }
 
-static bool public_url(char *url, const char **value) {
-    size_t length = strlen(url);
-    if (length > 0 && url[length - 1] == '/')
-        url[--length] = '\0';
-    bool is_http = strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
+static bool public_url(const char *text, const char **value) {
+    static char url[ORIGIN_CAPACITY];
+    size_t length = strlen(text);
+    if (length > 0 && text[length - 1] == '/')
+        length--;
+    bool is_http = strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0;
     for (size_t i = 0; i < length; i++)
-        is_http = is_http && url[i] > ' ' && url[i] < 0x7f && strchr("?#@\"<>\\", url[i]) == NULL;
+        is_http =
+            is_http && text[i] > ' ' && text[i] < 0x7f && strchr("?#@\"<>\\", text[i]) == NULL;
     if (!is_http || length < 9 || length >= ORIGIN_CAPACITY) {
         fprintf(stderr,
-                "http-host: --public-url %s: give an http:// or https:// URL without user, "
-                "query and fragment, shorter than %d bytes\n",
-                url, ORIGIN_CAPACITY);
+                "http-host: --public-url %s: give an http:// or https:// URL without user, query "
+                "and fragment, shorter than %d bytes\n",
+                text, ORIGIN_CAPACITY);
         return false;
     }
+    snprintf(url, sizeof(url), "%.*s", (int)length, text);
     *value = url;
     return true;
 }
 
-static bool set(const char *name, char *value, struct options *options) {
+/* Leaves argv as it is: it is what this host's own command_line shows. */
+static bool set(const char *name, const char *value, struct options *options) {
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         if (strcmp(name, numbers[i].name) == 0)
             return set_number(&numbers[i], value, options);

@@ -143,6 +143,8 @@ class CommandLine(ContractCase):
         variables = {"SECRET_A": "1", "MY_KEY": "2", "PLAIN": "3", "PATH": "/bin"}
         target = self.start(["/bin/sleep", "600"], env=variables)
         shown = host.get(f"/api/processes/{target.pid}/environments/all").json()
+        command = host.get("/api/processes/0").json()["command_line"]
+        self.assertIn(" --allow env,dump --redact SECRET*,*_key ", command)
         hidden = "[redacted]"
         self.assertEqual(shown, dict(variables, SECRET_A=hidden, MY_KEY=hidden))
         answer = host.get(f"/api/processes/{target.pid}/dump")
