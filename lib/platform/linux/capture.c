@@ -20,6 +20,8 @@ enum { MAX_ATTEMPTS = 5, AGAIN = 1 };
 
 typedef struct capture_state {
     const pi_process *process;
+    pi_process living; /* the same, for files about its memory */
+    int32_t living_tid;
     const pi_capture_request *request;
     pi_arena *arena;
     pi_snapshot *snapshot; /* the arena's root */
@@ -71,8 +73,8 @@ static int32_t read_beforehand(capture_state *capture, procinspect_error *error)
     snapshot->pid = process->pid;
     int32_t code = describe_system(capture, error);
     if (code == PROCINSPECT_OK)
-        code =
-            pi_capture_read_texts(process, capture->arena, snapshot->texts, &capture->notes, error);
+        code = pi_capture_read_texts(&capture->living, capture->arena, snapshot->texts,
+                                     &capture->notes, error);
     procinspect_process_info info = {0};
     if (code == PROCINSPECT_OK)
         code =
@@ -108,17 +110,10 @@ static int32_t too_late(const capture_state *capture, const pi_hold *hold,
         (int)capture->process->pid, (unsigned)capture->request->max_pause_ms);
 }
 
-static int32_t gone(const capture_state *capture, procinspect_error *error) {
-    int32_t code = pi_process_check(capture->process, error);
-    if (code != PROCINSPECT_OK)
-        return code;
-    return pi_error_set(error, PROCINSPECT_ERROR_GONE, ESRCH,
-                        "Process %d ended while it was captured, and is a zombie now.",
-                        (int)capture->process->pid);
-}
-
 static int32_t file_failed(const capture_state *capture, const pi_hold *hold,
                            procinspect_error *error) {
+    if (hold->failed_errno == ENOENT || hold->failed_errno == ESRCH)
+        return AGAIN; /* the thread whose file it was has ended */
     if (hold->failed_errno == EACCES || hold->failed_errno == EPERM)
         return pi_capture_refused(capture->process, capture->process->pid, hold->failed_errno,
                                   error);
@@ -149,7 +144,7 @@ static int32_t judge(capture_state *capture, const pi_hold *hold, procinspect_er
     case PI_HOLD_REFUSED:
         return refused(capture, hold, error);
     case PI_HOLD_GONE:
-        return gone(capture, error);
+        return AGAIN; /* the next attempt says whether it has, or is about to run another program */
     case PI_HOLD_TOO_LATE:
         return too_late(capture, hold, error);
     case PI_HOLD_FILE_FAILED:
@@ -197,12 +192,15 @@ static int32_t hold_process(capture_state *capture, procinspect_error *error) {
     if (code != PROCINSPECT_OK)
         return code;
     work.hold.pid = capture->process->pid;
+    work.hold.stop.pid = capture->process->pid;
     work.hold.process_directory = capture->process->directory;
+    work.hold.memory_directory = capture->living.directory;
+    work.hold.memory_tid = capture->living_tid;
     work.hold.max_pause_ns = (uint64_t)request->max_pause_ms * 1000000;
     pi_helper_job job = {.run = pi_hold_run,
                          .argument = &work.hold,
-                         .descriptors = {capture->process->directory},
-                         .descriptor_count = 1,
+                         .descriptors = {capture->process->directory, capture->living.directory},
+                         .descriptor_count = 2,
                          .may_trace_host = capture->may_be_traced,
                          .cancellation = request->cancellation};
     capture->snapshot->captured_at_unix_ns = unix_now_ns();
@@ -222,7 +220,7 @@ static int32_t read_modules(capture_state *capture, procinspect_error *error) {
     if (list == NULL)
         return pi_capture_exhausted(capture->arena, error);
     int32_t code =
-        pi_modules_from_maps(capture->process, maps->data, maps->length,
+        pi_modules_from_maps(&capture->living, maps->data, maps->length,
                              PROCINSPECT_MODULE_PATH | PROCINSPECT_MODULE_BUILD_ID |
                                  PROCINSPECT_MODULE_SONAME | PROCINSPECT_MODULE_FILE_VERSION,
                              capture->arena, list, error);
@@ -247,6 +245,19 @@ static int32_t finish(capture_state *capture, procinspect_error *error) {
                : pi_capture_exhausted(capture->arena, error);
 }
 
+static int32_t take(capture_state *capture, procinspect_error *error) {
+    int32_t code = pi_capture_check_architecture(&capture->living, error);
+    if (code == PROCINSPECT_OK)
+        code = read_beforehand(capture, error);
+    if (code == PROCINSPECT_OK && pi_cancellation_is_requested(capture->request->cancellation))
+        code = pi_error_cancelled(error);
+    if (code == PROCINSPECT_OK)
+        code = hold_process(capture, error);
+    if (code == PROCINSPECT_OK)
+        code = finish(capture, error);
+    return code;
+}
+
 /* One attempt, into an arena of its own: 0, an error, or AGAIN. */
 static int32_t attempt(const pi_process *process, const pi_capture_request *request,
                        bool *may_be_traced, pi_snapshot **snapshot, procinspect_error *error) {
@@ -254,6 +265,7 @@ static int32_t attempt(const pi_process *process, const pi_capture_request *requ
     if (arena == NULL)
         return pi_error_no_memory(error);
     capture_state capture = {.process = process,
+                             .living = *process,
                              .request = request,
                              .arena = arena,
                              .snapshot = pi_arena_root(arena),
@@ -261,13 +273,15 @@ static int32_t attempt(const pi_process *process, const pi_capture_request *requ
                              .may_be_traced = *may_be_traced};
     int32_t code = pi_capture_check_target(process, error);
     if (code == PROCINSPECT_OK)
-        code = read_beforehand(&capture, error);
-    if (code == PROCINSPECT_OK && pi_cancellation_is_requested(request->cancellation))
-        code = pi_error_cancelled(error);
+        code = pi_capture_open_living(process, &capture.living, &capture.living_tid, error);
     if (code == PROCINSPECT_OK)
-        code = hold_process(&capture, error);
-    if (code == PROCINSPECT_OK)
-        code = finish(&capture, error);
+        code = take(&capture, error);
+    pi_capture_close_living(process, &capture.living);
+    /* It lives, but seemed not to: the main thread was giving way to another, in execve. */
+    bool has_vanished = code == PROCINSPECT_ERROR_NOT_FOUND || code == PROCINSPECT_ERROR_GONE ||
+                        code == PROCINSPECT_ERROR_REPLACED;
+    if (has_vanished && pi_process_check(process, NULL) == PROCINSPECT_OK)
+        code = AGAIN;
     *may_be_traced = capture.may_be_traced;
     if (code == PROCINSPECT_OK)
         *snapshot = capture.snapshot;
@@ -306,7 +320,7 @@ int32_t pi_capture(const pi_process *process, const pi_capture_request *request,
             return code;
     }
     return pi_error_set(error, PROCINSPECT_ERROR_IO, 0,
-                        "Process %d replaced its program (execve) each of %d times that it was "
+                        "Process %d ran another program (execve) each of the %d times that it was "
                         "captured; try again.",
                         (int)process->pid, MAX_ATTEMPTS);
 }

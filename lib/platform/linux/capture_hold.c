@@ -72,9 +72,9 @@ static pi_hold_result read_registers(pi_hold *hold) {
     return end_ns >= deadline_ns(hold) ? PI_HOLD_TOO_LATE : PI_HOLD_DONE;
 }
 
-/* A whole file of the process; its length, or a negative errno. */
+/* A whole file about the process's memory; its length, or a negative errno. */
 static long read_file(const pi_hold *hold, const char *name, void *buffer, size_t capacity) {
-    long file = raw_open(hold->process_directory, name, O_RDONLY | O_CLOEXEC);
+    long file = raw_open(hold->memory_directory, name, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return file;
     size_t length = 0;
@@ -112,8 +112,8 @@ static pi_hold_result read_files(pi_hold *hold) {
 
 static pi_hold_result read_planned(pi_hold *hold) {
     pi_plan_make(&hold->plan);
-    pi_memory_reader reader = {.pid = hold->pid,
-                               .process_directory = hold->process_directory,
+    pi_memory_reader reader = {.tid = hold->memory_tid,
+                               .directory = hold->memory_directory,
                                .helper = hold->stop.helper,
                                .deadline_ns = deadline_ns(hold)};
     pi_read_result result =

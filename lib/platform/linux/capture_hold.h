@@ -32,6 +32,10 @@ typedef struct pi_hold {
     /* Set by the host; the tables have room for stop.capacity threads. */
     int32_t pid;
     int process_directory;
+    /* Through which the memory is reached: the same two, or those of another thread where the main
+     * thread has ended. */
+    int memory_directory;
+    int32_t memory_tid;
     uint64_t max_pause_ns;
     pi_stop stop;
     pi_hold_registers *registers; /* beside stop.threads */

@@ -16,6 +16,19 @@
  */
 int32_t pi_capture_check_target(const pi_process *process, procinspect_error *error);
 
+/*
+ * The process, as one whose files say something of its memory: those of a main thread that has
+ * ended before the others don't. *living is a copy that borrows from process; *tid is the thread
+ * whose files they are. To be closed with pi_capture_close_living.
+ */
+int32_t pi_capture_open_living(const pi_process *process, pi_process *living, int32_t *tid,
+                               procinspect_error *error);
+void pi_capture_close_living(const pi_process *process, pi_process *living);
+
+/* Programs of another architecture (UNSUPPORTED), what we may not look at (PERMISSION). Takes the
+ * living. */
+int32_t pi_capture_check_architecture(const pi_process *living, procinspect_error *error);
+
 /* Reads the texts that don't change by stopping: all but PI_TEXT_MAPS. What can't be read is left
  * out, with a note. */
 typedef struct pi_capture_notes pi_capture_notes;

@@ -59,14 +59,14 @@ static long read_batch(const cursor *at, uint64_t *wanted) {
     }
     *wanted = total;
     struct iovec local = {at->to, total};
-    return raw_call6(SYS_process_vm_readv, at->reader->pid, (long)&local, 1, (long)pieces,
+    return raw_call6(SYS_process_vm_readv, at->reader->tid, (long)&local, 1, (long)pieces,
                      (long)count, 0);
 }
 
 /* The file can read what no page permission lets be read. Bytes read, or 0. */
 static long read_by_file(cursor *at, uint64_t length) {
     if (at->file == FILE_NOT_OPEN) {
-        long file = raw_open(at->reader->process_directory, "mem", O_RDONLY | O_CLOEXEC);
+        long file = raw_open(at->reader->directory, "mem", O_RDONLY | O_CLOEXEC);
         at->file = file < 0 ? FILE_UNAVAILABLE : (int)file;
     }
     if (at->file == FILE_UNAVAILABLE)

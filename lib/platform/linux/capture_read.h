@@ -8,8 +8,8 @@
 /* Reading the memory of a process that stands still, in the helper. */
 
 typedef struct pi_memory_reader {
-    int32_t pid;
-    int process_directory;
+    int32_t tid;   /* a thread of the process */
+    int directory; /* and its own, in /proc */
     const pi_helper *helper;
     uint64_t deadline_ns;      /* by CLOCK_MONOTONIC */
     uint64_t unreadable_bytes; /* result: they are zero in the buffer */

@@ -63,25 +63,35 @@ static int read_first(const pi_process *process, const text_source *source, pi_b
     return result;
 }
 
+static int32_t read_text(const pi_process *process, const text_source *source, pi_buffer *buffer,
+                         pi_arena *arena, pi_bytes *text, pi_capture_notes *notes,
+                         procinspect_error *error) {
+    int result = read_first(process, source, buffer);
+    if (result == -ENOMEM)
+        return pi_error_no_memory(error);
+    /* Not a file that is missing, but a process that is about to. */
+    if (source->place == OF_PROCESS && (result == -ESRCH || result == -ENOENT))
+        return pi_process_failed(process, source->files[0], -result, error);
+    if (result != 0)
+        return pi_capture_note(notes, PROCINSPECT_DUMP_NOTE_LEFT_OUT, 0,
+                               "%s could not be read: %s.", source->files[0],
+                               strerrordesc_np(-result))
+                   ? PROCINSPECT_OK
+                   : pi_capture_exhausted(arena, error);
+    const char *copy = pi_arena_copy(arena, buffer->data, buffer->length);
+    if (copy == NULL)
+        return pi_capture_exhausted(arena, error);
+    *text = (pi_bytes){copy, buffer->length};
+    return PROCINSPECT_OK;
+}
+
 int32_t pi_capture_read_texts(const pi_process *process, pi_arena *arena, pi_bytes *texts,
                               pi_capture_notes *notes, procinspect_error *error) {
     pi_buffer buffer = {0};
-    bool enough_memory = true;
-    for (size_t i = 0; i < sizeof sources / sizeof sources[0] && enough_memory; i++) {
-        const text_source *source = &sources[i];
-        int result = read_first(process, source, &buffer);
-        if (result == -ENOMEM) {
-            enough_memory = false;
-        } else if (result != 0) {
-            enough_memory = pi_capture_note(notes, PROCINSPECT_DUMP_NOTE_LEFT_OUT, 0,
-                                            "%s could not be read: %s.", source->files[0],
-                                            strerrordesc_np(-result));
-        } else {
-            const char *copy = pi_arena_copy(arena, buffer.data, buffer.length);
-            texts[source->text] = (pi_bytes){copy, buffer.length};
-            enough_memory = copy != NULL;
-        }
-    }
+    int32_t code = PROCINSPECT_OK;
+    for (size_t i = 0; i < sizeof sources / sizeof sources[0] && code == PROCINSPECT_OK; i++)
+        code =
+            read_text(process, &sources[i], &buffer, arena, &texts[sources[i].text], notes, error);
     pi_buffer_free(&buffer);
-    return enough_memory ? PROCINSPECT_OK : pi_capture_exhausted(arena, error);
+    return code;
 }

@@ -99,7 +99,7 @@ static bool note_thread(const pi_thread_snapshot *thread, const held_thread *hel
 
 static bool note_missing_threads(const pi_hold *hold, pi_capture_notes *notes) {
     bool noted = true;
-    if (hold->stop.dead_leaders != 0)
+    if (hold->stop.has_dead_main)
         noted = pi_capture_note(notes, PROCINSPECT_DUMP_NOTE_LEFT_OUT, hold->pid,
                                 "The main thread has ended before the others.");
     if (hold->stop.is_full)

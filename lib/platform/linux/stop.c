@@ -15,6 +15,10 @@
 
 enum { EVENT_STOP = 128 }; /* PTRACE_EVENT_STOP, which libc's header lacks */
 
+/* How often the threads are listed without finding one more, where the kernel counts differently: a
+ * thread that is about to end, or a kernel that counts in another way. */
+enum { FRUITLESS_ROUNDS = 8 };
+
 static void has_ended(pi_stop *stop, pi_stop_thread *thread) {
     if (thread->state == PI_STOP_STANDS)
         stop->standing--;
@@ -26,9 +30,9 @@ static void take_status(pi_stop *stop, pi_stop_thread *thread, int status) {
     if (!WIFSTOPPED(status)) {
         has_ended(stop, thread);
     } else if (status >> 16 == EVENT_STOP) {
+        stop->standing += thread->state != PI_STOP_STANDS;
         thread->state = PI_STOP_STANDS;
         thread->in_group_stop = WSTOPSIG(status) != SIGTRAP;
-        stop->standing++;
     } else {
         /* A signal came first. It is delivered, and the thread stops behind that; the interrupt is
          * asked for again because a stop for another cause may have used up the first. */
@@ -38,19 +42,42 @@ static void take_status(pi_stop *stop, pi_stop_thread *thread, int status) {
     }
 }
 
+/*
+ * Takes what has happened to any of the threads. One of them may be in execve, which ends the
+ * others, standing ones too, and waits until their tracer has heard of that.
+ */
+static void hear_of_all(pi_stop *stop) {
+    int status;
+    long tid;
+    while ((tid = raw_wait(-1, &status, __WALL | WNOHANG)) > 0) {
+        pi_stop_thread *thread = pi_stop_find(stop, (int32_t)tid);
+        if (thread != NULL && thread->state != PI_STOP_RUNS)
+            take_status(stop, thread, status);
+    }
+}
+
 /* A thread that takes its time: has it ended as main threads do, does it sleep uninterruptibly, or
  * does it only wait for a processor? */
 static pi_stop_result look_at(pi_stop *stop, pi_stop_thread *thread) {
     if (pi_helper_must_stop(stop->helper))
         return PI_STOP_MUST_END;
+    hear_of_all(stop);
+    if (thread->state != PI_STOP_SEIZED)
+        return PI_STOP_OK;
     uint64_t waited_ns = raw_now_ns() - stop->pause_begin_ns;
     char state = pi_stop_os_state(stop, thread->tid);
-    if (state == 'Z' || state == 'X')
+    if (state == 'Z' || state == 'X') {
         has_ended(stop, thread);
-    else if (state == 'D' && waited_ns >= stop->uninterruptible_limit_ns)
+        stop->has_dead_main |= thread->tid == stop->pid;
+    } else if (state == 'D' && waited_ns >= stop->uninterruptible_limit_ns) {
         thread->state = PI_STOP_RUNS;
-    else if (waited_ns >= stop->limit_ns)
+        stop->running++;
+    } else if (waited_ns >= stop->limit_ns) {
         return PI_STOP_TOO_LATE;
+    } else {
+        /* The first one may have met the thread that had this number before, in execve. */
+        raw_ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
+    }
     return PI_STOP_OK;
 }
 
@@ -94,35 +121,42 @@ pi_stop_result pi_stop_seize(pi_stop *stop) {
 static pi_stop_result outcome_of(const pi_stop *stop) {
     if (stop->standing != 0)
         return PI_STOP_OK;
-    for (uint32_t i = 0; i < stop->count; i++)
-        if (stop->threads[i].state == PI_STOP_RUNS)
-            return PI_STOP_TOO_LATE;
-    return PI_STOP_GONE;
+    return stop->running != 0 ? PI_STOP_TOO_LATE : PI_STOP_GONE;
+}
+
+/* Interrupts the threads from `first` on, and waits until each has been seen to. */
+static pi_stop_result interrupt_from(pi_stop *stop, uint32_t first) {
+    /* All of them first: they then stop while we wait for the first. */
+    for (uint32_t i = first; i < stop->count; i++)
+        raw_ptrace(PTRACE_INTERRUPT, stop->threads[i].tid, 0, 0);
+    for (uint32_t i = first; i < stop->count; i++) {
+        pi_stop_result result = wait_for(stop, &stop->threads[i]);
+        if (result != PI_STOP_OK)
+            return result;
+    }
+    return PI_STOP_OK;
 }
 
 pi_stop_result pi_stop_interrupt(pi_stop *stop) {
     stop->pause_begin_ns = raw_now_ns();
     uint32_t done = 0;
-    for (;;) {
-        /* All of them first: they then stop while we wait for the first. */
-        for (uint32_t i = done; i < stop->count; i++)
-            raw_ptrace(PTRACE_INTERRUPT, stop->threads[i].tid, 0, 0);
-        for (; done < stop->count; done++) {
-            pi_stop_result result = wait_for(stop, &stop->threads[done]);
-            if (result != PI_STOP_OK)
-                return result;
-        }
-        uint32_t added = 0;
-        if (!pi_stop_has_all(stop)) {
-            pi_stop_result result = pi_stop_seize_new(stop, &added);
-            if (result != PI_STOP_OK)
-                return result;
-        }
-        if (added == 0)
+    int fruitless = 0;
+    do {
+        pi_stop_result result = interrupt_from(stop, done);
+        if (result != PI_STOP_OK)
+            return result;
+        done = stop->count;
+        if (pi_stop_has_all(stop))
             return outcome_of(stop);
-        if (raw_now_ns() - stop->pause_begin_ns >= stop->limit_ns)
-            return PI_STOP_TOO_LATE;
-    }
+        uint32_t added;
+        result = pi_stop_seize_new(stop, &added);
+        if (result != PI_STOP_OK)
+            return result;
+        fruitless = added == 0 ? fruitless + 1 : 0;
+        if (fruitless == FRUITLESS_ROUNDS)
+            return outcome_of(stop);
+    } while (raw_now_ns() - stop->pause_begin_ns < stop->limit_ns);
+    return PI_STOP_TOO_LATE;
 }
 
 static bool read_set(int32_t tid, uintptr_t type, void *registers, size_t size) {

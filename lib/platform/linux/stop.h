@@ -30,7 +30,7 @@ typedef struct pi_stop_thread {
 typedef enum pi_stop_result {
     PI_STOP_OK = 0,
     PI_STOP_REFUSED,  /* the kernel doesn't let us trace `refused_tid`: refused_errno */
-    PI_STOP_GONE,     /* no thread is left */
+    PI_STOP_GONE,     /* no thread is left, or it is running another program (execve) */
     PI_STOP_TOO_LATE, /* the limit passed before all stood, or none could be stopped */
     PI_STOP_MUST_END  /* the host ended or asked to stop */
 } pi_stop_result;
@@ -38,6 +38,7 @@ typedef enum pi_stop_result {
 /* Zero but for what stands first, which the caller sets. The tables are zeroed. */
 typedef struct pi_stop {
     const pi_helper *helper;
+    int32_t pid;
     int task_directory;                /* /proc/PID/task */
     uint32_t capacity;                 /* threads that the tables have room for */
     pi_stop_thread *threads;           /* capacity */
@@ -48,9 +49,10 @@ typedef struct pi_stop {
     uint64_t uninterruptible_limit_ns; /* that it waits for a thread in uninterruptible sleep */
 
     uint32_t count;
-    uint32_t standing;     /* how many stand */
-    uint32_t dead_leaders; /* seen in the directory, ended, not seizable: 0 or 1 */
-    uint32_t is_full;      /* there were more than `capacity` */
+    uint32_t standing;      /* how many stand */
+    uint32_t running;       /* how many could not be stopped */
+    uint32_t has_dead_main; /* the main thread ended before the others: it stays listed */
+    uint32_t is_full;       /* there were more than `capacity` */
     uint64_t pause_begin_ns;
     int32_t refused_tid;
     int32_t refused_errno;

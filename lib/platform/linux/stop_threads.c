@@ -18,6 +18,7 @@ typedef struct directory_entry {
 } directory_entry;
 
 enum {
+    SEIZE_ATTEMPTS = 3,
     STAT_BYTES = 512,           /* enough for the name and the state behind it */
     SEIZED_BETWEEN_CHECKS = 256 /* threads, between two looks whether the host still wants it */
 };
@@ -72,22 +73,43 @@ static bool has_ended(const pi_stop *stop, int32_t tid) {
     return state == 0 || state == 'Z' || state == 'X';
 }
 
+pi_stop_thread *pi_stop_find(const pi_stop *stop, int32_t tid) {
+    uint32_t slot = *find_slot(stop, tid);
+    return slot == 0 ? NULL : &stop->threads[slot - 1];
+}
+
+/* 0, or a negative errno; 1 where the thread has ended. */
+static long try_to_seize(const pi_stop *stop, int32_t tid) {
+    long result = raw_ptrace(PTRACE_SEIZE, tid, 0, 0);
+    /* What has ended is refused like what is protected: a main thread stays until the others end,
+     * or one of them takes its number over in execve. */
+    for (int i = 0; i < SEIZE_ATTEMPTS && result == -EPERM; i++) {
+        if (has_ended(stop, tid))
+            return 1;
+        result = raw_ptrace(PTRACE_SEIZE, tid, 0, 0);
+    }
+    return result == -ESRCH ? 1 : result;
+}
+
+/* A main thread that had ended, and runs: another one has its number, and another program. */
+static bool was_replaced(const pi_stop *stop, const pi_stop_thread *thread) {
+    return thread->tid == stop->pid && thread->state == PI_STOP_ENDED &&
+           !has_ended(stop, thread->tid);
+}
+
 static pi_stop_result seize(pi_stop *stop, int32_t tid, uint32_t *added) {
     uint32_t *slot = find_slot(stop, tid);
     if (*slot != 0)
-        return PI_STOP_OK;
+        return was_replaced(stop, &stop->threads[*slot - 1]) ? PI_STOP_GONE : PI_STOP_OK;
     if (stop->count == stop->capacity) {
         stop->is_full = 1;
         return PI_STOP_OK;
     }
-    long result = raw_ptrace(PTRACE_SEIZE, tid, 0, 0);
-    if (result == -ESRCH)
+    long result = try_to_seize(stop, tid);
+    if (tid == stop->pid)
+        stop->has_dead_main = result == 1;
+    if (result == 1)
         return PI_STOP_OK;
-    /* The kernel refuses so, too, what has ended: a main thread stays until the others end. */
-    if (result == -EPERM && has_ended(stop, tid)) {
-        stop->dead_leaders++;
-        return PI_STOP_OK;
-    }
     if (result < 0) {
         stop->refused_tid = tid;
         stop->refused_errno = (int32_t)-result;
@@ -118,7 +140,6 @@ static pi_stop_result seize_entries(pi_stop *stop, long length, uint32_t *added)
 
 pi_stop_result pi_stop_seize_new(pi_stop *stop, uint32_t *added) {
     *added = 0;
-    stop->dead_leaders = 0;
     raw_call(SYS_lseek, stop->task_directory, 0, SEEK_SET, 0);
     for (;;) {
         long length = raw_call(SYS_getdents64, stop->task_directory, (long)stop->entries,
@@ -133,12 +154,13 @@ pi_stop_result pi_stop_seize_new(pi_stop *stop, uint32_t *added) {
 
 /*
  * The kernel counts the threads in the directory's link count, which costs one call instead of
- * reading thousands of names while everything stands. Where the numbers differ, for whatever
- * reason, the names are read again; so nothing depends on this but time.
+ * reading thousands of names while everything stands. And it is the whole truth: a reader of names
+ * can miss the threads behind one that ends meanwhile.
  */
 bool pi_stop_has_all(const pi_stop *stop) {
     struct stat status = {0};
     enum { LINKS_OF_AN_EMPTY_DIRECTORY = 2 };
+    uint64_t known = (uint64_t)stop->standing + stop->running + stop->has_dead_main;
     return raw_call(SYS_fstat, stop->task_directory, (long)&status, 0, 0) == 0 &&
-           status.st_nlink == (uint64_t)stop->standing + LINKS_OF_AN_EMPTY_DIRECTORY;
+           status.st_nlink == known + LINKS_OF_AN_EMPTY_DIRECTORY;
 }
