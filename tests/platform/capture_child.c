@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 20000 };
+enum { WAIT_MS = 20000, NOBODY = 65534 };
 
 void sleep_ms(int ms) {
     struct timespec left = {ms / 1000, ms % 1000 * 1000000L};
@@ -104,6 +105,58 @@ void assert_capture_fails(const pi_process *process, const pi_capture_request *r
         fail_msg("%d instead of %d with \"%s\": %s", result, code, text, error.message);
     assert_int_equal(error.code, code);
     assert_ptr_equal(snapshot, untouched);
+}
+
+void become_nobody(void) {
+    if (geteuid() == 0 &&
+        (setresgid(NOBODY, NOBODY, NOBODY) != 0 || setresuid(NOBODY, NOBODY, NOBODY) != 0))
+        _exit(94);
+    prctl(PR_SET_DUMPABLE, 1); /* which changing the user has ended */
+}
+
+void run_as_nobody(void (*check)(const pi_process *process), const pi_process *process) {
+    int status;
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        if (geteuid() == 0 &&
+            (setresgid(NOBODY, NOBODY, NOBODY) != 0 || setresuid(NOBODY, NOBODY, NOBODY) != 0))
+            _exit(94);
+        prctl(PR_SET_DUMPABLE, 1);
+        check(process);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        fail_msg("in the ordinary user's process: status 0x%x", (unsigned)status);
+}
+
+void expect_capture_fails(const pi_process *process, int32_t code, const char *text) {
+    pi_capture_request request = default_request();
+    pi_snapshot *snapshot = NULL;
+    procinspect_error error = {0};
+    int32_t result = pi_capture(process, &request, &snapshot, &error);
+    if (result == code && snapshot == NULL && strstr(error.message, text) != NULL)
+        return;
+    fprintf(stderr, "%d instead of %d with \"%s\": %s\n", result, code, text, error.message);
+    _exit(93);
+}
+
+void *beat(void *board) {
+    for (;;) {
+        atomic_fetch_add(&((child_board *)board)->beats, 1);
+        sleep_ms(1);
+    }
+    return NULL;
+}
+
+void beating_body(child_board *board) {
+    pthread_t thread;
+    pthread_create(&thread, NULL, beat, board);
+    atomic_store(&board->ready, 1);
+    for (;;)
+        pause();
 }
 
 const pi_thread_snapshot *find_thread(const pi_snapshot *snapshot, int32_t tid) {

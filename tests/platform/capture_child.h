@@ -42,6 +42,17 @@ void assert_capture_fails(const pi_process *process, const pi_capture_request *r
                           int32_t code, const char *text);
 void skip_unless_children_can_be_traced(void);
 
+/* In a process of its own: an ordinary user from now on. */
+void become_nobody(void);
+/* Runs `check` in a process of an ordinary user's; the test fails unless it returns. */
+void run_as_nobody(void (*check)(const pi_process *process), const pi_process *process);
+/* assert_capture_fails for processes that can't use cmocka: says what is wrong, and ends. */
+void expect_capture_fails(const pi_process *process, int32_t code, const char *text);
+
+/* Threads and bodies for children: counts in board->beats; the main thread waits beside that. */
+void *beat(void *board);
+void beating_body(child_board *board);
+
 const pi_thread_snapshot *find_thread(const pi_snapshot *snapshot, int32_t tid);
 /* What every snapshot promises. */
 void assert_sound_snapshot(const pi_snapshot *snapshot);

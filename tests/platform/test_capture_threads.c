@@ -44,15 +44,6 @@ static void *wait_forever(void *argument) {
     return argument;
 }
 
-static void *beat(void *argument) {
-    child_board *board = argument;
-    for (;;) {
-        atomic_fetch_add(&board->beats, 1);
-        sleep_ms(1);
-    }
-    return NULL;
-}
-
 static void many_threads_body(child_board *board) {
     for (int i = 2; i < MANY_THREADS; i++)
         start_thread(wait_forever, NULL);
@@ -227,12 +218,6 @@ static void test_no_thread_can_be_stopped(void **state) {
                          "1 of the 1 threads");
     kill(atomic_load(&child.board->pids[0]), SIGKILL);
     child_end(&child);
-}
-
-static void beating_body(child_board *board) {
-    start_thread(beat, board);
-    atomic_store(&board->ready, 1);
-    wait_forever(NULL);
 }
 
 static void test_a_stopped_process_stays_stopped(void **state) {

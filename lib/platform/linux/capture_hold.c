@@ -7,8 +7,8 @@
 #include "platform/linux/capture_read.h"
 #include "platform/linux/helper_system_call.h"
 
-/* Of the permitted pause, what is kept for letting the threads go, as 1/16. */
-enum { RESUME_SHARE = 16 };
+/* Of the permitted pause, what is kept for letting the threads go: at least 1/16. */
+enum { LEAST_RESUME_SHARE = 16 };
 
 /* A thread in uninterruptible sleep that doesn't come out of it in this time is left out. */
 #define UNINTERRUPTIBLE_LIMIT_NS UINT64_C(100000000)
@@ -16,8 +16,12 @@ enum { RESUME_SHARE = 16 };
 /* A helper that hangs beyond the permitted pause is ended this much later. */
 #define WATCHDOG_GRACE_NS UINT64_C(500000000)
 
+/* Letting go of all threads takes about as long as stopping them did. */
 static uint64_t deadline_ns(const pi_hold *hold) {
-    return hold->stop.pause_begin_ns + hold->max_pause_ns - hold->max_pause_ns / RESUME_SHARE;
+    uint64_t resume_ns = hold->max_pause_ns / LEAST_RESUME_SHARE;
+    if (resume_ns < hold->stop_ns)
+        resume_ns = hold->stop_ns;
+    return hold->stop.pause_begin_ns + hold->max_pause_ns - resume_ns;
 }
 
 static pi_hold_result from_stop(pi_stop_result result) {
@@ -38,9 +42,9 @@ static pi_hold_result from_stop(pi_stop_result result) {
 
 static pi_hold_result stop_all(pi_hold *hold) {
     pi_stop *stop = &hold->stop;
-    stop->limit_ns = hold->max_pause_ns - hold->max_pause_ns / RESUME_SHARE;
-    stop->uninterruptible_limit_ns = hold->max_pause_ns / 2 < UNINTERRUPTIBLE_LIMIT_NS
-                                         ? hold->max_pause_ns / 2
+    stop->limit_ns = hold->max_pause_ns / 2;
+    stop->uninterruptible_limit_ns = hold->max_pause_ns / 4 < UNINTERRUPTIBLE_LIMIT_NS
+                                         ? hold->max_pause_ns / 4
                                          : UNINTERRUPTIBLE_LIMIT_NS;
     pi_stop_result result = pi_stop_seize(stop);
     if (result != PI_STOP_OK)
