@@ -29,8 +29,9 @@ extern "C" {
 #define PROCINSPECT_MODULE_FILE_VERSION (UINT64_C(1) << 3)
 #define PROCINSPECT_MODULE_PACKAGE (UINT64_C(1) << 4)
 #define PROCINSPECT_MODULE_IS_DEBUG (UINT64_C(1) << 5)
+#define PROCINSPECT_MODULE_TEXT_HASH (UINT64_C(1) << 6)
 
-#define PROCINSPECT_MODULE_EVERYTHING UINT64_C(0x3f)
+#define PROCINSPECT_MODULE_EVERYTHING UINT64_C(0x7f)
 
 /* Module flags. */
 enum {
@@ -71,6 +72,10 @@ typedef struct procinspect_module_info {
     /* Why members that were asked for are not known. */
     const procinspect_unavailable *const *unavailable;
     size_t unavailable_count;
+    /* TEXT_HASH: what Breakpad's tools identify an object by that has no build id: 16 bytes, the
+     * exclusive or of the first 4096 bytes of its .text section. NULL where there is a build id, or
+     * no such section. Only the file has it. */
+    const void *text_hash;
 } procinspect_module_info;
 
 /* Modules by ascending base address. */

@@ -81,8 +81,19 @@ pi_elf_answer pi_elf_read_package(const pi_elf *elf, char *text, size_t *length)
 /* DT_SONAME, terminated; up to PI_ELF_MAX_SONAME bytes with its NUL. */
 pi_elf_answer pi_elf_read_soname(const pi_elf *elf, char *soname);
 
-/* Whether there is a section of this name: FOUND or NONE. Of files only. */
-pi_elf_answer pi_elf_find_section(const pi_elf *elf, const char *name);
+/* Where the bytes of a section are in the file. */
+typedef struct pi_elf_section {
+    uint64_t offset;
+    uint64_t size;
+} pi_elf_section;
+
+/* The section of this name, or NONE. Of files only. */
+pi_elf_answer pi_elf_find_section(const pi_elf *elf, const char *name, pi_elf_section *section);
+
+/* What stands in for a build id where there is none (procinspect_module_info.text_hash); NONE
+ * without a .text section. Of files only. */
+enum { PI_ELF_TEXT_HASH = 16 };
+pi_elf_answer pi_elf_hash_text(const pi_elf *elf, unsigned char hash[PI_ELF_TEXT_HASH]);
 
 /* For the parts of the reader: all of these bytes, or false. */
 bool pi_elf_read_at(const pi_elf *elf, uint64_t position, void *buffer, size_t length);

@@ -6,18 +6,19 @@
 
 enum {
     MAX_SECTIONS = 1024, /* of an executable or shared object; linkers make about 40 */
-    MAX_NAME = 32        /* of those that are looked for, with the NUL */
+    MAX_NAME = 32,       /* of those that are looked for, with the NUL */
+    MAX_HASHED_TEXT = 4096
 };
 
-typedef struct section {
+typedef struct section_header {
     uint32_t name; /* offset in the table of names */
     uint32_t type;
     uint32_t link;
     uint64_t offset;
     uint64_t size;
-} section;
+} section_header;
 
-static bool read_section(const pi_elf *elf, uint32_t index, section *found) {
+static bool read_section(const pi_elf *elf, uint32_t index, section_header *found) {
     unsigned char bytes[sizeof(Elf64_Shdr)];
     size_t size = elf->is_64_bit ? sizeof(Elf64_Shdr) : sizeof(Elf32_Shdr);
     uint64_t distance = (uint64_t)index * size;
@@ -43,7 +44,7 @@ static pi_elf_answer section_counts(const pi_elf *elf, uint64_t *count, uint32_t
     *count = elf->section_count;
     *names = elf->section_names;
     if (*count == 0 || *names == SHN_XINDEX) {
-        section first;
+        section_header first;
         if (!read_section(elf, 0, &first))
             return PI_ELF_UNREADABLE;
         if (*count == 0)
@@ -56,7 +57,7 @@ static pi_elf_answer section_counts(const pi_elf *elf, uint64_t *count, uint32_t
     return *count != 0 && *names != SHN_UNDEF ? PI_ELF_FOUND : PI_ELF_NONE;
 }
 
-pi_elf_answer pi_elf_find_section(const pi_elf *elf, const char *name) {
+pi_elf_answer pi_elf_find_section(const pi_elf *elf, const char *name, pi_elf_section *section) {
     size_t name_size = strlen(name) + 1;
     if (elf->source->is_memory || name_size > MAX_NAME)
         return PI_ELF_UNREADABLE;
@@ -67,11 +68,11 @@ pi_elf_answer pi_elf_find_section(const pi_elf *elf, const char *name) {
     pi_elf_answer answer = section_counts(elf, &count, &names_index);
     if (answer != PI_ELF_FOUND)
         return answer;
-    section names;
+    section_header names;
     if (!read_section(elf, names_index, &names))
         return PI_ELF_UNREADABLE;
     for (uint32_t i = 1; i < count; i++) {
-        section each;
+        section_header each;
         char found[MAX_NAME];
         if (!read_section(elf, i, &each))
             return PI_ELF_UNREADABLE;
@@ -80,8 +81,29 @@ pi_elf_answer pi_elf_find_section(const pi_elf *elf, const char *name) {
             continue;
         if (!pi_elf_read_at(elf, names.offset + each.name, found, name_size))
             return PI_ELF_UNREADABLE;
-        if (memcmp(found, name, name_size) == 0)
+        if (memcmp(found, name, name_size) == 0) {
+            *section = (pi_elf_section){each.offset, each.size};
             return PI_ELF_FOUND;
+        }
     }
     return PI_ELF_NONE;
+}
+
+pi_elf_answer pi_elf_hash_text(const pi_elf *elf, unsigned char hash[PI_ELF_TEXT_HASH]) {
+    pi_elf_section text;
+    pi_elf_answer answer = pi_elf_find_section(elf, ".text", &text);
+    if (answer != PI_ELF_FOUND)
+        return answer;
+    uint64_t size = text.size < MAX_HASHED_TEXT ? text.size : MAX_HASHED_TEXT;
+    memset(hash, 0, PI_ELF_TEXT_HASH);
+    for (uint64_t i = 0; i < size; i += PI_ELF_TEXT_HASH) {
+        /* Whole groups of 16, also where the section ends within the last: so does Breakpad. */
+        unsigned char group[PI_ELF_TEXT_HASH];
+        if (text.offset > UINT64_MAX - i ||
+            !pi_elf_read_at(elf, text.offset + i, group, sizeof group))
+            return PI_ELF_UNREADABLE;
+        for (size_t k = 0; k < sizeof group; k++)
+            hash[k] ^= group[k];
+    }
+    return size == 0 ? PI_ELF_NONE : PI_ELF_FOUND;
 }

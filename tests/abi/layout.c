@@ -161,7 +161,7 @@ OFFSET(procinspect_kill_report, reserved, 44);
 OFFSET(procinspect_kill_report, read_at_ns, 48);
 OFFSET(procinspect_kill_report, total_ns, 56);
 
-SIZE(procinspect_module_info, 152);
+SIZE(procinspect_module_info, 160);
 OFFSET(procinspect_module_info, known, 0);
 OFFSET(procinspect_module_info, base_address, 8);
 OFFSET(procinspect_module_info, size_bytes, 16);
@@ -182,6 +182,7 @@ OFFSET(procinspect_module_info, is_debug, 128);
 OFFSET(procinspect_module_info, reserved, 132);
 OFFSET(procinspect_module_info, unavailable, 136);
 OFFSET(procinspect_module_info, unavailable_count, 144);
+OFFSET(procinspect_module_info, text_hash, 152);
 
 SIZE(procinspect_module_list, 24);
 OFFSET(procinspect_module_list, items, 0);

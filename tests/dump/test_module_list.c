@@ -76,6 +76,20 @@ static void every_member_at_its_place(void **state) {
     laid_out_free(&file);
 }
 
+static void the_hash_of_the_text_where_there_is_no_build_id(void **state) {
+    (void)state;
+    static const unsigned char hash[16] = "0123456789abcde";
+    procinspect_module_info info = module(0x1000, 0x1000, "/opt/old");
+    info.text_hash = hash;
+    laid_out file = with_modules(&info, 1);
+    uint32_t count, entry = entry_at(&file, 0, &count);
+    assert_int_equal(u32_at(&file, entry + 76), 20);
+    uint32_t record = u32_at(&file, entry + 80);
+    assert_int_equal(u32_at(&file, record), 0x4270454c);
+    assert_memory_equal(file.bytes + record + 4, hash, sizeof hash);
+    laid_out_free(&file);
+}
+
 static void nothing_known_but_the_range(void **state) {
     (void)state;
     procinspect_module_info info = {.base_address = 0x1000, .size_bytes = 0x1000};
@@ -180,6 +194,7 @@ static void version_numbers_saturate(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_member_at_its_place),
+        cmocka_unit_test(the_hash_of_the_text_where_there_is_no_build_id),
         cmocka_unit_test(nothing_known_but_the_range),
         cmocka_unit_test(the_program_first_and_the_rest_by_base),
         cmocka_unit_test(none_overlaps_none_is_empty_none_is_there_twice),

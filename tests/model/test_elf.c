@@ -53,7 +53,7 @@ static reading read_length(const void *object, size_t length, bool is_memory, ui
         result.build_id = pi_elf_read_build_id(elf, result.build_id_bytes, &result.build_id_length);
         result.package = pi_elf_read_package(elf, result.package_text, &result.package_length);
         result.soname = pi_elf_read_soname(elf, result.soname_text);
-        result.debug = pi_elf_find_section(elf, ".debug_info");
+        result.debug = pi_elf_find_section(elf, ".debug_info", &(pi_elf_section){0});
         assert_true(result.build_id_length <= PI_ELF_MAX_BUILD_ID);
         assert_true(result.package_length <= PI_ELF_MAX_PACKAGE);
     }
@@ -286,6 +286,38 @@ static void a_soname_has_to_end(void **state) {
     assert_int_equal(read_image(&image).soname, PI_ELF_MALFORMED);
 }
 
+/* The hash of an image whose .text is these bytes of the file. */
+static pi_elf_answer hash_of(uint64_t offset, uint64_t size, unsigned char *hash) {
+    elf_image image = elf_image_new();
+    image.sections[1].sh_offset = offset;
+    image.sections[1].sh_size = size;
+    bytes_source bytes = {(const unsigned char *)&image, sizeof image, 0};
+    pi_elf_source source = {read_bytes, &bytes, false, 0, sizeof image};
+    pi_elf elf;
+    assert_int_equal(pi_elf_open(&elf, &source), PI_ELF_FOUND);
+    return pi_elf_hash_text(&elf, hash);
+}
+
+static void hashes_text_in_groups_of_16(void **state) {
+    (void)state;
+    unsigned char hash[PI_ELF_TEXT_HASH];
+    elf_image image = elf_image_new();
+    unsigned char expected[PI_ELF_TEXT_HASH] = {0};
+    const unsigned char *text = (const unsigned char *)&image.strings;
+    for (size_t i = 0; i < 32; i++)
+        expected[i % 16] ^= text[i];
+    uint64_t offset = offsetof(elf_image, strings);
+    assert_int_equal(hash_of(offset, 32, hash), PI_ELF_FOUND);
+    assert_memory_equal(hash, expected, sizeof hash);
+    assert_int_equal(hash_of(offset, 17, hash), PI_ELF_FOUND); /* the whole of the last group */
+    assert_memory_equal(hash, expected, sizeof hash);
+    assert_int_equal(hash_of(offset, 16, hash), PI_ELF_FOUND);
+    assert_memory_equal(hash, text, sizeof hash);
+    assert_int_equal(hash_of(offset, 0, hash), PI_ELF_NONE);
+    assert_int_equal(hash_of(sizeof image - 8, 16, hash), PI_ELF_UNREADABLE);
+    assert_int_equal(hash_of(UINT64_MAX - 16, 4096, hash), PI_ELF_UNREADABLE);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_a_file),
@@ -298,6 +330,7 @@ int main(void) {
         cmocka_unit_test(endless_tables_end),
         cmocka_unit_test(offsets_may_lead_anywhere),
         cmocka_unit_test(a_soname_has_to_end),
+        cmocka_unit_test(hashes_text_in_groups_of_16),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

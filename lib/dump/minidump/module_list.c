@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TEXT_HASH_LENGTH = 16 };
+
 typedef struct module_entry {
     const procinspect_module_info *info;
     uint64_t size_bytes;
@@ -64,15 +66,18 @@ static uint32_t put_name(pi_minidump *minidump, const procinspect_module_info *i
     return pi_minidump_put_string(minidump, path, name);
 }
 
-/* Without a build id there is no record: readers then go by the name alone. */
+/* The build id, else what Breakpad takes in its place; with neither, readers go by the name. */
 static pi_location put_code_view(pi_minidump *minidump, const procinspect_module_info *info) {
     pi_layout *layout = &minidump->layout;
-    if (info->build_id == NULL || info->build_id_length == 0)
+    pi_bytes id = {info->build_id, info->build_id_length};
+    if (id.data == NULL || id.length == 0)
+        id = (pi_bytes){info->text_hash, TEXT_HASH_LENGTH};
+    if (id.data == NULL)
         return (pi_location){0};
     pi_layout_align(layout, 4);
     uint64_t begin = layout->position;
     pi_layout_u32(layout, PI_CODE_VIEW_ELF_BUILD_ID);
-    pi_layout_bytes(layout, info->build_id, info->build_id_length);
+    pi_layout_bytes(layout, id.data, id.length);
     return pi_minidump_location(minidump, begin);
 }
 

@@ -10,7 +10,8 @@
 
 /* The members that came from no more than the ELF object. */
 static const uint64_t elf_members = PROCINSPECT_MODULE_BUILD_ID | PROCINSPECT_MODULE_SONAME |
-                                    PROCINSPECT_MODULE_PACKAGE | PROCINSPECT_MODULE_IS_DEBUG;
+                                    PROCINSPECT_MODULE_PACKAGE | PROCINSPECT_MODULE_IS_DEBUG |
+                                    PROCINSPECT_MODULE_TEXT_HASH;
 
 enum { MAX_REASONS = 8 };
 
@@ -184,25 +185,48 @@ static void fill_names(info_filler *filler) {
     }
 }
 
-static void fill_is_debug(info_filler *filler) {
+/* True where there is the file to ask; otherwise the member is unavailable. */
+static bool has_file(info_filler *filler, uint64_t member) {
     if (filler->is_vdso) {
-        set_unavailable(filler, PROCINSPECT_MODULE_IS_DEBUG, PROCINSPECT_ERROR_NOT_FOUND, 0,
+        set_unavailable(filler, member, PROCINSPECT_ERROR_NOT_FOUND, 0,
                         "The vDSO is the kernel's, and has no file.");
-        return;
+        return false;
     }
     if (filler->object->file < 0) {
         int os_errno = filler->object->file_errno;
         int32_t code = filler->object->is_path_stale ? PROCINSPECT_ERROR_NOT_FOUND
                                                      : pi_error_code_of_errno(os_errno);
-        set_unavailable(filler, PROCINSPECT_MODULE_IS_DEBUG, code, os_errno,
+        set_unavailable(filler, member, code, os_errno,
                         "Only the file tells, and it can't be opened: it was deleted or replaced, "
                         "or this user may not read it (the target's user or CAP_SYS_PTRACE, and "
                         "CAP_CHECKPOINT_RESTORE for deleted files).");
-        return;
+        return false;
     }
-    pi_elf_answer answer = pi_elf_find_section(filler->elf, ".debug_info");
+    return true;
+}
+
+static void fill_is_debug(info_filler *filler) {
+    if (!has_file(filler, PROCINSPECT_MODULE_IS_DEBUG))
+        return;
+    pi_elf_section section;
+    pi_elf_answer answer = pi_elf_find_section(filler->elf, ".debug_info", &section);
     if (take_answer(filler, PROCINSPECT_MODULE_IS_DEBUG, answer))
         filler->info->is_debug = answer == PI_ELF_FOUND;
+}
+
+static void fill_text_hash(info_filler *filler) {
+    unsigned char build_id[PI_ELF_MAX_BUILD_ID], hash[PI_ELF_TEXT_HASH];
+    size_t length;
+    pi_elf_answer answer = pi_elf_read_build_id(filler->elf, build_id, &length);
+    if (answer == PI_ELF_FOUND) {
+        filler->info->known |= PROCINSPECT_MODULE_TEXT_HASH;
+        return;
+    }
+    if (!has_file(filler, PROCINSPECT_MODULE_TEXT_HASH))
+        return;
+    answer = pi_elf_hash_text(filler->elf, hash);
+    if (take_answer(filler, PROCINSPECT_MODULE_TEXT_HASH, answer) && answer == PI_ELF_FOUND)
+        filler->info->text_hash = keep_bytes(filler, hash, sizeof hash);
 }
 
 static void keep_reasons(info_filler *filler) {
@@ -251,6 +275,8 @@ bool pi_module_info_fill(pi_module_object *object, const pi_elf *elf, pi_elf_ans
             fill_package(&filler);
         if ((wanted & PROCINSPECT_MODULE_IS_DEBUG) != 0)
             fill_is_debug(&filler);
+        if ((wanted & PROCINSPECT_MODULE_TEXT_HASH) != 0)
+            fill_text_hash(&filler);
     }
     keep_reasons(&filler);
     return !filler.is_out_of_memory;
