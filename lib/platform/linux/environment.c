@@ -31,7 +31,8 @@ static int32_t exhausted(const pi_arena *arena, procinspect_error *error) {
 static int32_t check_failure(const pi_process *process, int os_errno, procinspect_error *error) {
     pi_stat_text text;
     pi_stat stat;
-    if (os_errno == ESRCH) {
+    /* Newer kernels answer ESRCH, and let root alone look. */
+    if (os_errno == ESRCH || os_errno == EACCES || os_errno == EPERM) {
         int32_t code = pi_process_stat(process, &text, &stat, error);
         if (code != PROCINSPECT_OK || stat.is_kernel_thread || pi_stat_is_dead(&stat))
             return code;
@@ -43,7 +44,7 @@ int32_t pi_environment_read(const pi_process *process, pi_arena *arena, pi_bytes
                             procinspect_error *error) {
     pi_buffer buffer = {0};
     int result = pi_environ_file_read(process->directory, "environ", &buffer);
-    if (result == -ESRCH) /* how newer kernels answer where there is no memory */
+    if (result != 0)
         buffer.length = 0;
     int32_t code = result == 0 ? PROCINSPECT_OK : check_failure(process, -result, error);
     /* The file of a process that has ended is empty, too. */

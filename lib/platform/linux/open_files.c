@@ -113,13 +113,27 @@ static int32_t read_descriptors(const open_file_scan *scan, pi_numbers *descript
                        : pi_process_failed(scan->process, "fd", -result, scan->error);
 }
 
+/* The descriptors' directory can't be opened. A process that has ended has nothing open, which the
+ * kernel shows to root alone. */
+static int32_t check_failure(const pi_process *process, int os_errno,
+                             procinspect_open_file_list *list, procinspect_error *error) {
+    pi_stat_text text;
+    pi_stat stat;
+    if ((os_errno == EACCES || os_errno == EPERM) &&
+        pi_process_stat(process, &text, &stat, NULL) == PROCINSPECT_OK && pi_stat_is_dead(&stat)) {
+        *list = (procinspect_open_file_list){.pid = process->pid};
+        return PROCINSPECT_OK;
+    }
+    return pi_process_failed(process, "fd", os_errno, error);
+}
+
 int32_t pi_open_files_read(const pi_process *process, pi_arena *arena,
                            procinspect_open_file_list *list, procinspect_error *error) {
     open_file_scan scan = {.process = process, .arena = arena, .error = error};
     scan.directory =
         openat(process->directory, "fd", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (scan.directory < 0)
-        return pi_process_failed(process, "fd", errno, error);
+        return check_failure(process, errno, list, error);
     pi_numbers descriptors = {0};
     int32_t code = read_descriptors(&scan, &descriptors);
     if (code == PROCINSPECT_OK)

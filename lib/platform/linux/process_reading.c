@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+#include "platform/linux/process_reading.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+
+pi_file_path pi_reading_path(const pi_process_files *files, const char *name) {
+    pi_file_path path;
+    size_t prefix_length = files->prefix_length;
+    memcpy(path.text, files->prefix, prefix_length);
+    memcpy(path.text + prefix_length, name, strlen(name) + 1);
+    return path;
+}
+
+int pi_reading_stat(const pi_process_reading *reading, pi_stat_text *text, pi_stat *stat) {
+    return pi_stat_read(reading->files->directory, pi_reading_path(reading->files, "stat").text,
+                        text, stat);
+}
+
+int32_t pi_reading_exhausted(const pi_process_reader *reader) {
+    if (!pi_arena_limit_reached(reader->arena))
+        return pi_error_no_memory(reader->error);
+    return pi_error_set(
+        reader->error, PROCINSPECT_ERROR_TOO_LARGE, 0,
+        "The processes have more to tell than this call takes; ask for fewer members.");
+}
+
+int32_t pi_reading_add_unavailable(pi_process_reading *reading, uint64_t members, int32_t code,
+                                   int os_errno, const char *reason) {
+    procinspect_unavailable *added = pi_arena_alloc(reading->reader->arena, sizeof *added);
+    if (added == NULL)
+        return pi_reading_exhausted(reading->reader);
+    *added = (procinspect_unavailable){
+        .members = members, .code = code, .os_errno = os_errno, .reason = reason};
+    reading->unavailable[reading->unavailable_count++] = added;
+    return 0;
+}
+
+/* The given reason, unless the process is one that has neither memory nor program. */
+static int32_t explain(pi_process_reading *reading, uint64_t members, int32_t code, int os_errno,
+                       const char *reason) {
+    pi_stat_text text;
+    pi_stat stat;
+    int result = pi_reading_stat(reading, &text, &stat);
+    if (result == -ENOENT || result == -ESRCH)
+        return PI_PROCESS_ENDED;
+    if (result == 0 && pi_stat_is_dead(&stat)) {
+        code = PROCINSPECT_ERROR_GONE;
+        reason = "The process has ended and waits for its parent to take notice (a zombie): it has "
+                 "no memory and no program any more.";
+    } else if (result == 0 && stat.is_kernel_thread) {
+        code = PROCINSPECT_ERROR_UNSUPPORTED;
+        reason = "A kernel thread has no memory and no program of its own.";
+    }
+    return pi_reading_add_unavailable(reading, members, code, os_errno, reason);
+}
+
+int32_t pi_reading_explain_nothing(pi_process_reading *reading, uint64_t members, int os_errno) {
+    return explain(reading, members, PROCINSPECT_ERROR_NOT_FOUND, os_errno,
+                   "The kernel doesn't tell this of the process.");
+}
+
+static const char not_permitted[] =
+    "The kernel doesn't let this user read it: the process belongs to another user or is protected "
+    "(a setuid program), or /proc is mounted with hidepid. Run as that user or as root, or grant "
+    "CAP_SYS_PTRACE.";
+
+int32_t pi_reading_failed(pi_process_reading *reading, uint64_t members, int os_errno) {
+    int32_t code = pi_error_code_of_errno(os_errno);
+    switch (code) {
+    case PROCINSPECT_ERROR_NO_MEMORY:
+        return pi_error_no_memory(reading->reader->error);
+    case PROCINSPECT_ERROR_NO_RESOURCES:
+        return pi_error_set(reading->reader->error, code, os_errno,
+                            "Reading files of /proc/%d failed: %s. Close descriptors or raise the "
+                            "host's limit.",
+                            (int)reading->info->pid, strerrordesc_np(os_errno));
+    case PROCINSPECT_ERROR_NOT_FOUND:
+    case PROCINSPECT_ERROR_GONE:
+        return pi_reading_explain_nothing(reading, members, os_errno);
+    case PROCINSPECT_ERROR_PERMISSION:
+        return pi_reading_add_unavailable(reading, members, code, os_errno, not_permitted);
+    default:
+        return pi_reading_add_unavailable(reading, members, code, os_errno,
+                                          os_errno == EBADMSG
+                                              ? "The file in /proc has an unknown format."
+                                              : "Reading the file in /proc failed.");
+    }
+}
+
+int32_t pi_reading_memory_failed(pi_process_reading *reading, uint64_t members, int os_errno) {
+    int32_t code = pi_error_code_of_errno(os_errno);
+    return code == PROCINSPECT_ERROR_PERMISSION
+               ? explain(reading, members, code, os_errno, not_permitted)
+               : pi_reading_failed(reading, members, os_errno);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PI_PLATFORM_LINUX_PROCESS_READING_H
+#define PI_PLATFORM_LINUX_PROCESS_READING_H
+
+#include "platform/linux/process_reader.h"
+
+/* One process while it is read. */
+typedef struct pi_process_reading {
+    pi_process_reader *reader;
+    const pi_process_files *files;
+    procinspect_process_info *info;
+    bool has_command_line; /* the reader's buffer holds it: it was read for the name */
+    procinspect_unavailable *unavailable[8]; /* at most one for each source */
+    size_t unavailable_count;
+} pi_process_reading;
+
+typedef struct pi_file_path {
+    char text[64];
+} pi_file_path;
+
+/* Where a file of the process is, for the directory of its files. */
+pi_file_path pi_reading_path(const pi_process_files *files, const char *name);
+
+/* The stat file as it is now. 0 or a negative errno. */
+int pi_reading_stat(const pi_process_reading *reading, pi_stat_text *text, pi_stat *stat);
+
+/*
+ * Why members are not known. All of these answer 0 where the reason was noted, and the reading goes
+ * on with the next member; PI_PROCESS_ENDED; or the negative code of what ends the whole call.
+ */
+
+/* A reason of the caller's; static text. */
+int32_t pi_reading_add_unavailable(pi_process_reading *reading, uint64_t members, int32_t code,
+                                   int os_errno, const char *reason);
+
+/* A file is there, and has nothing of this; or it is not there. */
+int32_t pi_reading_explain_nothing(pi_process_reading *reading, uint64_t members, int os_errno);
+
+/* A system call on one of the process's files failed. */
+int32_t pi_reading_failed(pi_process_reading *reading, uint64_t members, int os_errno);
+
+/* The same for files that tell of memory or program, which kernel threads and zombies don't have:
+ * that, and no privilege, is what their reason names. */
+int32_t pi_reading_memory_failed(pi_process_reading *reading, uint64_t members, int os_errno);
+
+/* The arena gave no memory: negative. */
+int32_t pi_reading_exhausted(const pi_process_reader *reader);
+
+#endif
