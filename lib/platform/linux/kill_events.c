@@ -11,7 +11,7 @@
 
 /* The kernel's process events: a netlink multicast group that tells of every fork on the system. */
 
-enum { RECEIVE_BUFFER_BYTES = 64 * 1024 * 1024 };
+enum { RECEIVE_BUFFER_BYTES = 64 * 1024 * 1024, MOST_AT_ONCE = 4096 };
 
 /* struct cn_msg without the flexible array at its end. */
 typedef struct connector_message {
@@ -125,7 +125,7 @@ void pi_kill_open_events(pi_kill_tree *tree) {
 
 void pi_kill_read_events(pi_kill_tree *tree) {
     event_message message;
-    while (tree->events >= 0) {
+    for (int count = 0; tree->events >= 0 && count < MOST_AT_ONCE; count++) {
         long length = receive(tree->events, &message);
         if (length == -ENOBUFS) {
             /* Some were lost: from here on a number may belong to another process than we know, and

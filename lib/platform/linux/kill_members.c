@@ -26,8 +26,11 @@ static bool has_lost_parent(pi_kill_tree *tree, int32_t parent) {
         return true;
     for (int step = 0; step < ENDING_STEPS; step++) {
         struct timespec while_it_ends = {0, ENDING_STEP_NS};
+        pi_kill_process process;
         if (pi_kill_has_ended(tree, parent))
             return true;
+        if (pi_kill_read_process(tree, parent, &process) == 0 && !process.is_exiting)
+            return false;
         raw_call(SYS_nanosleep, (long)&while_it_ends, 0, 0, 0);
     }
     return false;

@@ -9,6 +9,7 @@
 /* What the helper reads of /proc, without libc. */
 
 /* include/linux/sched.h; part of the layout of stat's field 9. */
+#define PF_EXITING UINT64_C(0x00000004)
 #define PF_KTHREAD UINT64_C(0x00200000)
 
 enum { PATH_CAPACITY = 64, FILE_CAPACITY = 2048, ENTRIES_CAPACITY = 8192, EVENTS_INTERVAL = 32 };
@@ -87,7 +88,9 @@ static bool parse_stat(const char *bytes, const char *end, pi_kill_process *proc
     skip_fields(&at, end, 1);
     process->session_id = (int32_t)take_number(&at, end);
     skip_fields(&at, end, 2);
-    process->is_kernel_thread = (take_number(&at, end) & PF_KTHREAD) != 0;
+    uint64_t flags = take_number(&at, end);
+    process->is_kernel_thread = (flags & PF_KTHREAD) != 0;
+    process->is_exiting = (flags & PF_EXITING) != 0;
     skip_fields(&at, end, 10);
     process->thread_count = (uint32_t)take_number(&at, end);
     skip_fields(&at, end, 1);

@@ -62,6 +62,7 @@ typedef struct pi_kill_process {
     uint32_t thread_count; /* 0 for a zombie without threads */
     uint64_t start_ticks;
     bool is_kernel_thread;
+    bool is_exiting;
     char state;
     char name[17];
 } pi_kill_process;

@@ -1,0 +1,189 @@
+#include "kill/tree_run.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { READY_STEPS = 60000, CLEAR_PASSES = 400, PASSES_TO_NAME_ITSELF = 100 };
+
+static char log_path[] = "/tmp/procinspect-tree-XXXXXX";
+static int log_file = -1;
+
+static void sleep_us(long us) {
+    nanosleep(&(struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000}, NULL);
+}
+
+int tree_runs(int few, int many) {
+    const char *soak = getenv("PROCINSPECT_TEST_SOAK");
+    return soak != NULL && soak[0] != '\0' ? many : few;
+}
+
+static void remove_log(void) {
+    unlink(log_path);
+}
+
+int tree_run_setup(void **state) {
+    (void)state;
+    log_file = mkostemp(log_path, O_CLOEXEC);
+    return log_file < 0 || fchmod(log_file, 0666) != 0 || atexit(remove_log) != 0 ||
+           prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0;
+}
+
+procinspect_context *tree_context(void) {
+    procinspect_context_options options;
+    procinspect_context *context = NULL;
+    procinspect_error error = {0};
+    procinspect_context_options_init(&options, sizeof options);
+    options.allow = PROCINSPECT_ALLOW_KILL;
+    options.user_scope = PROCINSPECT_USER_SCOPE_ALL;
+    if (procinspect_context_new(&options, &context, &error) != PROCINSPECT_OK)
+        fail_msg("%s", error.message);
+    return context;
+}
+
+static pid_t start_witness(void) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        for (;;)
+            pause();
+    }
+    assert_true(pid > 0);
+    return pid;
+}
+
+void tree_start(tree_run *run, const char *program, const char *kind, int number) {
+    char text[16];
+    snprintf(text, sizeof text, "%d", number);
+    assert_int_equal(ftruncate(log_file, 0), 0);
+    assert_int_equal(ftruncate(log_file, sizeof *run->log), 0);
+    run->log = mmap(NULL, sizeof *run->log, PROT_READ | PROT_WRITE, MAP_SHARED, log_file, 0);
+    assert_ptr_not_equal(run->log, MAP_FAILED);
+    run->witnesses[0] = start_witness();
+    run->root = fork();
+    if (run->root == 0) {
+        execl(program != NULL ? program : TREE_PROGRAM, "tree", log_path, kind, text, (char *)NULL);
+        _exit(127);
+    }
+    run->witnesses[1] = start_witness();
+    for (int i = 0; i < READY_STEPS && !atomic_load(&run->log->ready); i++)
+        sleep_us(500);
+    assert_int_equal(atomic_load(&run->log->ready), 1);
+    sleep_us(rand() % 3000);
+}
+
+const procinspect_kill_report *tree_end(const tree_run *run,
+                                        const procinspect_kill_options *options) {
+    procinspect_context *context = tree_context();
+    procinspect_process *process = NULL;
+    const procinspect_kill_report *report = NULL;
+    procinspect_error error = {0};
+    int32_t code = procinspect_process_open(context, run->root, &process, &error);
+    atomic_store(&run->log->go, 1);
+    if (code == PROCINSPECT_OK)
+        code = procinspect_kill_tree(process, options, &report, &error);
+    if (code != PROCINSPECT_OK)
+        fail_msg("%s: %s", procinspect_error_name(code), error.message);
+    procinspect_process_free(process);
+    procinspect_context_free(context);
+    return report;
+}
+
+char tree_state(pid_t pid, pid_t *parent) {
+    char path[64], text[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return '?';
+    ssize_t length = read(file, text, sizeof text - 1);
+    close(file);
+    text[length > 0 ? length : 0] = '\0';
+    const char *end = strrchr(text, ')');
+    if (end == NULL || end[1] != ' ')
+        return '?';
+    if (parent != NULL)
+        *parent = (pid_t)atoi(end + 4);
+    return end[2];
+}
+
+typedef enum membership { MEMBER, GIVEN_TO_INIT, UNKNOWN } membership;
+
+static membership membership_of(const tree_log *log, pid_t pid, uint64_t read_at_ns) {
+    int place = atomic_load(&log->count) - 1;
+    while (place >= 0 && log->processes[place].pid != pid)
+        place--;
+    if (place < 0)
+        return UNKNOWN;
+    while ((place = log->processes[place].parent) >= 0) {
+        uint64_t end_ns = log->processes[place].end_ns;
+        if (end_ns != 0 && end_ns <= read_at_ns)
+            return GIVEN_TO_INIT;
+    }
+    return MEMBER;
+}
+
+static bool is_witness(const tree_run *run, pid_t pid) {
+    return pid == run->witnesses[0] || pid == run->witnesses[1];
+}
+
+/* Ends what is alive of the tree, which are our children by now; how many there were. */
+static int clear_once(const tree_run *run, uint64_t read_at_ns, int pass, int *lost) {
+    DIR *directory = opendir("/proc");
+    assert_non_null(directory);
+    int found = 0;
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        pid_t pid = (pid_t)atoi(entry->d_name), parent = 0;
+        if (pid <= 1 || is_witness(run, pid))
+            continue;
+        char state = tree_state(pid, &parent);
+        if (state == '?' || parent != getpid())
+            continue;
+        if (state == 'Z') {
+            waitpid(pid, NULL, WNOHANG);
+            continue;
+        }
+        found++;
+        membership found_as = membership_of(run->log, pid, read_at_ns);
+        if (found_as == UNKNOWN && pass < PASSES_TO_NAME_ITSELF)
+            continue;
+        if (found_as != GIVEN_TO_INIT) {
+            print_message("left: %d, state %c\n", (int)pid, state);
+            ++*lost;
+        }
+        kill(pid, SIGKILL);
+    }
+    closedir(directory);
+    return found;
+}
+
+int tree_clear(tree_run *run, uint64_t read_at_ns, bool *witnesses_are_well) {
+    int lost = 0;
+    atomic_store(&run->log->stop, 1);
+    for (int pass = 0; pass < CLEAR_PASSES && clear_once(run, read_at_ns, pass, &lost) != 0; pass++)
+        sleep_us(200);
+    *witnesses_are_well = true;
+    for (int i = 0; i < TREE_WITNESSES; i++) {
+        char state = tree_state(run->witnesses[i], NULL);
+        *witnesses_are_well &= state == 'S' || state == 'R' || state == 'D';
+        kill(run->witnesses[i], SIGKILL);
+    }
+    while (waitpid(-1, NULL, 0) > 0)
+        ;
+    munmap(run->log, sizeof *run->log);
+    return lost;
+}

@@ -1,0 +1,49 @@
+/* Trees of tests/targets/tree.c: started, ended through the library, and what was left of them. */
+#ifndef TESTS_KILL_TREE_RUN_H
+#define TESTS_KILL_TREE_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include <procinspect.h>
+
+#include "targets/tree_log.h"
+
+#define TREE_PROGRAM TESTS_BUILD_DIR "/targets/tree"
+
+enum { TREE_WITNESSES = 2 };
+
+typedef struct tree_run {
+    tree_log *log;
+    pid_t root;
+    /* Processes started just before and behind the root: of its session, with numbers next to it.
+     */
+    pid_t witnesses[TREE_WITNESSES];
+} tree_run;
+
+/* How often a test repeats: few, or with PROCINSPECT_TEST_SOAK `many`. */
+int tree_runs(int few, int many);
+
+/* Whatever loses its parent comes to this process from now on. */
+int tree_run_setup(void **state);
+
+/* A context that may end processes of all users. */
+procinspect_context *tree_context(void);
+
+/* Starts a tree of this kind and waits until it stands. `program` NULL: the one that was built. */
+void tree_start(tree_run *run, const char *program, const char *kind, int number);
+/* Lets it do what it is there for, and ends it. The report is the caller's. */
+const procinspect_kill_report *tree_end(const tree_run *run,
+                                        const procinspect_kill_options *options);
+/*
+ * How many processes of the tree are alive that should not be: those whose parents all lived when
+ * the tree was read (CLOCK_MONOTONIC). Others had been given to init by then. All are ended and
+ * waited for, the witnesses too; *witnesses_are_well before that.
+ */
+int tree_clear(tree_run *run, uint64_t read_at_ns, bool *witnesses_are_well);
+
+/* The letter of the state of a process, '?' where there is none. */
+char tree_state(pid_t pid, pid_t *parent);
+
+#endif
