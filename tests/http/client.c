@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -143,12 +144,26 @@ void assert_problem(http_reply reply, uint32_t status, const char *says) {
     reply_free(&reply);
 }
 
+static bool is_asleep(int pid) {
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    const char *line = fgets(text, sizeof text, file);
+    fclose(file);
+    const char *name_end = line != NULL ? strrchr(line, ')') : NULL;
+    return name_end != NULL && strncmp(name_end, ") S", 3) == 0;
+}
+
 int start_child(void) {
     int parent = getpid();
     int pid = fork();
     assert_true(pid >= 0);
-    if (pid != 0)
+    if (pid != 0) {
+        for (int tries = 0; tries < 10000 && !is_asleep(pid); tries++)
+            usleep(1000);
         return pid;
+    }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     while (getppid() == parent)
         pause();

@@ -49,7 +49,7 @@ json_t *get_json(const procinspect_http *http, const char *target);
  * reply. */
 void assert_problem(http_reply reply, uint32_t status, const char *says);
 
-/* A child that sleeps until it is ended. */
+/* A child that sleeps, already, until it is ended. */
 int start_child(void);
 void end_child(int pid);
 

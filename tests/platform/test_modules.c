@@ -145,6 +145,16 @@ static void files_that_are_mapped_as_data(void **state) {
     target_end(pid);
 }
 
+/* A container shows nobody's kernel threads, and may have a program under their number. */
+static bool sees_kernel_threads(void) {
+    char name[16];
+    int comm = open("/proc/2/comm", O_RDONLY | O_CLOEXEC);
+    ssize_t length = comm < 0 ? 0 : read(comm, name, sizeof name);
+    if (comm >= 0)
+        close(comm);
+    return length == 9 && memcmp(name, "kthreadd\n", 9) == 0;
+}
+
 static void processes_without_memory(void **state) {
     (void)state;
     pid_t zombie = fork();
@@ -156,9 +166,8 @@ static void processes_without_memory(void **state) {
     assert_int_equal(read.list->count, 0);
     modules_free(&read);
     assert_int_equal(waitpid(zombie, NULL, 0), zombie);
-    char executable[16];
-    if (readlink("/proc/2/exe", executable, sizeof executable) >= 0 || getuid() != 0)
-        return; /* a container: nobody's kernel threads are seen there */
+    if (getuid() != 0 || !sees_kernel_threads())
+        return;
     read = modules_read(2);
     assert_int_equal(read.list->count, 0);
     modules_free(&read);
