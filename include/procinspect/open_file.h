@@ -21,7 +21,8 @@ typedef struct procinspect_open_file {
     int32_t descriptor;
     uint32_t kind; /* PROCINSPECT_OPEN_FILE_… */
     /* The link's text: a path as the target sees it, or "socket:[inode]", "pipe:[inode]",
-     * "anon_inode:[eventpoll]" …; at most 4095 bytes of it. */
+     * "anon_inode:[eventpoll]" …; an empty text for a path of more than 4095
+     * bytes, which the kernel doesn't tell. */
     const char *name;
     const void *name_bytes; /* not repaired */
     size_t name_bytes_length;

@@ -82,7 +82,7 @@ typedef struct procinspect_process_info {
     uint32_t os_state;
     /* NICE: −20 to 19. stat, field 19. */
     int32_t nice;
-    /* THREAD_COUNT: stat, field 20; 0 for a zombie. */
+    /* THREAD_COUNT: stat, field 20; 1 for a zombie. */
     uint32_t thread_count;
     /* USER_ID: the effective user, from the owner of the directory /proc/PID. */
     uint32_t user_id;

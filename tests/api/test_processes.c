@@ -100,13 +100,15 @@ static void what_a_child_is(void **state) {
 }
 
 /* An argument vector and environment for a program that only waits. */
-static pid_t wait_as(const char *path, char *const arguments[], char *const environment[]) {
+static pid_t wait_as(const char *path, const char *const arguments[],
+                     const char *const environment[]) {
     int ready[2];
     assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
     pid_t pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        execve(path, arguments, environment);
+        /* Its prototype is older than const. */
+        execve(path, (char *const *)(uintptr_t)arguments, (char *const *)(uintptr_t)environment);
         _exit(127);
     }
     close(ready[1]);
@@ -124,8 +126,9 @@ static void cut_names_and_binary_arguments(void **state) {
     snprintf(path, sizeof path, "%s/a-name-longer-than-fifteen bytes", folder);
     snprintf(command, sizeof command, "cp /bin/sleep '%s'", path);
     assert_int_equal(system(command), 0);
-    char *const arguments[] = {path, "1000\0", NULL};
-    char *const environment[] = {"A=1", "B=\xff\xfe", "A=2", "none", "WEBJOBS_NAME=job", NULL};
+    const char *const arguments[] = {path, "1000\0", NULL};
+    const char *const environment[] = {"A=1",  "B=\xff\xfe",       "A=2",
+                                       "none", "WEBJOBS_NAME=job", NULL};
     pid_t pid = wait_as(path, arguments, environment);
     const procinspect_process_info *info = info_of(context, pid, 0);
     assert_string_equal(info->name, "a-name-longer-than-fifteen bytes");
@@ -162,8 +165,8 @@ static void a_file_that_is_really_called_deleted(void **state) {
     snprintf(path, sizeof path, "%s/sleep (deleted)", folder);
     snprintf(command, sizeof command, "cp /bin/sleep '%s'", path);
     assert_int_equal(system(command), 0);
-    char *const arguments[] = {"", "1000", NULL};
-    char *const environment[] = {NULL};
+    const char *const arguments[] = {"", "1000", NULL};
+    const char *const environment[] = {NULL};
     pid_t pid = wait_as(path, arguments, environment);
     const procinspect_process_info *info =
         info_of(context, pid,
@@ -231,7 +234,8 @@ static void *sleep_as(void *name) {
 }
 
 static void start_threads(void) {
-    static char *const names[] = {"waits", "delayed"};
+    static char waits[] = "waits", delayed[] = "delayed";
+    char *const names[] = {waits, delayed};
     for (size_t i = 0; i < 2; i++) {
         pthread_t thread;
         pthread_create(&thread, NULL, sleep_as, names[i]);
