@@ -101,35 +101,16 @@ int32_t pi_environment_build(const procinspect_process *process, const char *nam
     return PROCINSPECT_OK;
 }
 
-/* Processes of one service mostly have one environment: the last one's is given once more. */
-static bool make_or_share(pi_environment_listing *listing, pi_bytes block, pi_arena *arena,
-                          procinspect_environment *environment) {
-    if (listing->last != NULL && listing->last_block.length == block.length &&
-        memcmp(listing->last_block.data, block.data, block.length) == 0) {
-        *environment = *listing->last;
-        return true;
-    }
-    environment_maker maker = {listing->context, NULL, 0, arena};
-    listing->last = NULL;
-    char *copy = pi_arena_copy(arena, block.data, block.length);
-    if (copy == NULL || !make_environment(&maker, copy, block.length, environment))
-        return false;
-    if (block.length != 0 && pi_buffer_reserve(&listing->last_block, block.length) == 0) {
-        memcpy(listing->last_block.data, block.data, block.length);
-        listing->last_block.length = block.length;
-        listing->last = environment;
-    }
-    return true;
-}
-
-int32_t pi_environment_listing_make(void *user, pi_bytes block, pi_arena *arena,
-                                    procinspect_process_info *info) {
-    pi_environment_listing *listing = user;
-    if (!pi_policy_authorizes(listing->context, PROCINSPECT_ACTION_ENVIRONMENT, info->pid,
-                              info->user_id))
+int32_t pi_environment_for_listing(void *user, pi_bytes block, pi_arena *arena,
+                                   procinspect_process_info *info) {
+    const procinspect_context *context = user;
+    if (!pi_policy_authorizes(context, PROCINSPECT_ACTION_ENVIRONMENT, info->pid, info->user_id))
         return PROCINSPECT_ERROR_POLICY;
+    environment_maker maker = {.context = context, .arena = arena};
     procinspect_environment *environment = pi_arena_alloc(arena, sizeof *environment);
-    if (environment == NULL || !make_or_share(listing, block, arena, environment))
+    char *copy = pi_arena_copy(arena, block.data, block.length);
+    if (environment == NULL || copy == NULL ||
+        !make_environment(&maker, copy, block.length, environment))
         return PROCINSPECT_ERROR_NO_MEMORY;
     environment->pid = info->pid;
     info->environment = environment;

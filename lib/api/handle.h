@@ -4,7 +4,6 @@
 
 #include "api/context.h"
 #include "base/arena.h"
-#include "base/io.h"
 
 /*
  * How the reading calls make their results: an arena with the handed-out struct at its root, filled
@@ -28,14 +27,8 @@ int32_t pi_environment_build(const procinspect_process *process, const char *nam
                              int redact, pi_arena *arena, procinspect_environment *environment,
                              procinspect_error *error);
 
-/* Makes the environments of a listing: pi_environment_maker's function, with this as its user. The
- * caller frees last_block. */
-typedef struct pi_environment_listing {
-    const procinspect_context *context;
-    pi_buffer last_block;                /* as it was read */
-    const procinspect_environment *last; /* what was made of it; NULL: nothing */
-} pi_environment_listing;
-int32_t pi_environment_listing_make(void *user, pi_bytes block, pi_arena *arena,
-                                    procinspect_process_info *info);
+/* Makes the environments of a listing: pi_environment_maker's function. Its user is the context. */
+int32_t pi_environment_for_listing(void *user, pi_bytes block, pi_arena *arena,
+                                   procinspect_process_info *info);
 
 #endif
