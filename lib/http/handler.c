@@ -182,8 +182,11 @@ int32_t procinspect_http_handle(const procinspect_http *http,
     if (exchange.arena != NULL)
         pi_arena_free_root(pi_arena_root(exchange.arena));
     if (code != PROCINSPECT_OK) {
-        procinspect_http_response_free(exchange.response != NULL ? &exchange.response->public
-                                                                 : NULL);
+        if (exchange.response != NULL) {
+            /* Before it is freed: the host was told of no response, so none may end it. */
+            pi_http_response_clear(exchange.response);
+            procinspect_http_response_free(&exchange.response->public);
+        }
         return code;
     }
     if (exchange.is_head) {
