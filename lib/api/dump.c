@@ -93,10 +93,6 @@ static int32_t check(const procinspect_process *process, const procinspect_dump_
                             "proc_root to take dumps.");
     if (process->context->options.redacted_name_count != 0)
         return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
-                            "This version can't redact environment variables in the memory of a "
-                            "dump; use a context without redacted_names to take dumps.");
-    if (process->context->options.redacted_name_count != 0)
-        return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
                             "This version cannot take the context's redacted_names out of a "
                             "process's memory, so it takes no dump; use a context without "
                             "redacted_names where a dump may hold the whole environment.");
