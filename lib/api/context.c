@@ -82,7 +82,8 @@ int32_t procinspect_context_new(const procinspect_context_options *options,
         return pi_error_no_memory(error);
     atomic_init(&made->references, 1);
     int32_t code = pi_options_take(options, &made->options, sizeof made->options,
-                                   sizeof made->options, "procinspect_context_options", error);
+                                   PI_SIZE_THROUGH(procinspect_context_options, authorize_user),
+                                   "procinspect_context_options", error);
     if (code == PROCINSPECT_OK)
         code = check(&made->options, error);
     if (code == PROCINSPECT_OK)

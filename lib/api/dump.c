@@ -193,7 +193,8 @@ int32_t procinspect_dump_capture(const procinspect_process *process,
         return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
                             "procinspect_dump_capture: process or dump is NULL.");
     procinspect_dump_options known;
-    int32_t code = pi_options_take(options, &known, sizeof known, sizeof known,
+    int32_t code = pi_options_take(options, &known, sizeof known,
+                                   PI_SIZE_THROUGH(procinspect_dump_options, cancellation),
                                    "procinspect_dump_options", error);
     if (code == PROCINSPECT_OK)
         code = check(process, &known, error);

@@ -125,7 +125,8 @@ int32_t procinspect_environment_read(const procinspect_process *process,
         return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
                             "procinspect_environment_read: process or environment is NULL.");
     procinspect_environment_query known;
-    int32_t code = pi_options_take(query, &known, sizeof known, sizeof known,
+    int32_t code = pi_options_take(query, &known, sizeof known,
+                                   PI_SIZE_THROUGH(procinspect_environment_query, name_contains),
                                    "procinspect_environment_query", error);
     if (code == PROCINSPECT_OK &&
         (known.flags & ~(uint32_t)PROCINSPECT_ENVIRONMENT_QUERY_REDACT) != 0)

@@ -61,7 +61,8 @@ int32_t procinspect_kill_tree(const procinspect_process *process,
                             "%s is NULL; pass the address of one.",
                             process == NULL ? "process" : "report");
     procinspect_kill_options known;
-    int32_t code = pi_options_take(options, &known, sizeof known, sizeof known,
+    int32_t code = pi_options_take(options, &known, sizeof known,
+                                   PI_SIZE_THROUGH(procinspect_kill_options, cancellation),
                                    "procinspect_kill_options", error);
     if (code == PROCINSPECT_OK)
         code = check_options(&known, error);

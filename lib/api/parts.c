@@ -25,7 +25,8 @@ int32_t procinspect_thread_list_read(const procinspect_process *process,
     if (process == NULL || list == NULL)
         return missing_argument("procinspect_thread_list_read", error);
     procinspect_thread_query known;
-    int32_t code = pi_options_take(query, &known, sizeof known, sizeof known,
+    int32_t code = pi_options_take(query, &known, sizeof known,
+                                   PI_SIZE_THROUGH(procinspect_thread_query, members),
                                    "procinspect_thread_query", error);
     if (code == PROCINSPECT_OK)
         code = pi_members_check(known.members, PROCINSPECT_THREAD_EVERYTHING, error);
@@ -60,7 +61,8 @@ int32_t procinspect_module_list_read(const procinspect_process *process,
     if (process == NULL || list == NULL)
         return missing_argument("procinspect_module_list_read", error);
     procinspect_module_query known;
-    int32_t code = pi_options_take(query, &known, sizeof known, sizeof known,
+    int32_t code = pi_options_take(query, &known, sizeof known,
+                                   PI_SIZE_THROUGH(procinspect_module_query, members),
                                    "procinspect_module_query", error);
     if (code == PROCINSPECT_OK)
         code = pi_members_check(known.members, PROCINSPECT_MODULE_EVERYTHING, error);

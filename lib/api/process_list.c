@@ -40,7 +40,8 @@ int32_t procinspect_process_list_read(const procinspect_context *context,
         return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
                             "procinspect_process_list_read: context or list is NULL.");
     procinspect_process_query known;
-    int32_t code = pi_options_take(query, &known, sizeof known, sizeof known,
+    int32_t code = pi_options_take(query, &known, sizeof known,
+                                   PI_SIZE_THROUGH(procinspect_process_query, members),
                                    "procinspect_process_query", error);
     if (code == PROCINSPECT_OK)
         code = check(context, &known, error);

@@ -42,7 +42,8 @@ int32_t procinspect_stream_open_dump(procinspect_dump *dump,
     if (dump == NULL || stream == NULL)
         return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
                             "procinspect_stream_open_dump: dump or stream is NULL.");
-    int32_t code = pi_options_take(options, &known, sizeof known, sizeof known,
+    int32_t code = pi_options_take(options, &known, sizeof known,
+                                   PI_SIZE_THROUGH(procinspect_dump_stream_options, cancellation),
                                    "procinspect_dump_stream_options", error);
     if (code != PROCINSPECT_OK)
         return code;

@@ -2,7 +2,13 @@
 #ifndef PI_BASE_OPTIONS_H
 #define PI_BASE_OPTIONS_H
 
+#include <stddef.h>
+
 #include <procinspect/error.h>
+
+/* The size of a struct that ends with this member: what a struct's first version had. Not sizeof,
+ * which grows with the struct and would shut out callers that were compiled before it did. */
+#define PI_SIZE_THROUGH(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))
 
 /*
  * Options structs that callers hand in. `given` may come from a caller that was compiled with older
@@ -11,7 +17,7 @@
  * NULL for given means all zero.
  *
  * `name` is the struct's, for the message; smallest_size is the size the struct had in its first
- * version.
+ * version, PI_SIZE_THROUGH its last member then.
  */
 int32_t pi_options_take(const void *given, void *known, size_t known_size, size_t smallest_size,
                         const char *name, procinspect_error *error);

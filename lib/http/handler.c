@@ -13,11 +13,6 @@
 #include "http/routes.h"
 #include "http/values.h"
 
-enum {
-    FIRST_OPTIONS_SIZE = 48, /* sizes of the structs in their first version */
-    FIRST_REQUEST_SIZE = 72
-};
-
 void procinspect_http_options_init(procinspect_http_options *options, size_t struct_size) {
     pi_options_init(options, struct_size);
 }
@@ -44,7 +39,8 @@ static bool copy_texts(pi_arena *arena, procinspect_http_options *options) {
 static int32_t fill(procinspect_http *http, pi_arena *arena,
                     const procinspect_http_options *options, procinspect_error *error) {
     int32_t code = pi_options_take(options, &http->options, sizeof http->options,
-                                   FIRST_OPTIONS_SIZE, "procinspect_http_options", error);
+                                   PI_SIZE_THROUGH(procinspect_http_options, instance_id),
+                                   "procinspect_http_options", error);
     if (code != PROCINSPECT_OK)
         return code;
     if (http->options.main_site_pid < 0)
@@ -152,7 +148,8 @@ static int32_t take_request(const procinspect_http *http, const procinspect_http
                             http == NULL      ? "http"
                             : request == NULL ? "request"
                                               : "response");
-    int32_t code = pi_options_take(request, taken, sizeof *taken, FIRST_REQUEST_SIZE,
+    int32_t code = pi_options_take(request, taken, sizeof *taken,
+                                   PI_SIZE_THROUGH(procinspect_http_request, cancellation),
                                    "procinspect_http_request", error);
     if (code == PROCINSPECT_OK && taken->reserved != 0)
         return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,

@@ -12,7 +12,6 @@
 #include "json/text.h"
 
 enum {
-    FIRST_OPTIONS_SIZE = 24,  /* sizeof(procinspect_json_options) of the first version */
     HOST_NAME_CAPACITY = 256, /* POSIX: names are at most 255 bytes */
     KNOWN_FLAGS = PROCINSPECT_JSON_REDACT | PROCINSPECT_JSON_INDENT
 };
@@ -86,7 +85,8 @@ int32_t pi_json_document_begin(pi_json_document *document, const char *function,
         return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0, "%s: %s is NULL.",
                             function, given == NULL ? "what it is to render" : "json");
     int32_t code = pi_options_take(options, &document->options, sizeof document->options,
-                                   FIRST_OPTIONS_SIZE, "procinspect_json_options", error);
+                                   PI_SIZE_THROUGH(procinspect_json_options, machine_name),
+                                   "procinspect_json_options", error);
     if (code != PROCINSPECT_OK)
         return code;
     uint32_t unknown = document->options.flags & ~(uint32_t)KNOWN_FLAGS;
