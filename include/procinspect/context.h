@@ -74,8 +74,9 @@ typedef struct procinspect_context_options {
      * can only be looked at: dumps answer UNSUPPORTED. Copied. */
     const char *proc_root;
     /* Environment variables whose values never leave the library; compared without regard to case,
-     * `*` at the start or end of a name matches any text there. Dumps of a context
-     * that names any are UNSUPPORTED in this version, since their stacks hold the values. Copied.
+     * `*` at the start or end of a name matches any text there, elsewhere a `*` itself. The texts
+     * of PROCINSPECT_PROCESS_SITE_ROLE are such values, too, and NULL then. Dumps of a context that
+     * names any are UNSUPPORTED in this version, since their stacks hold the values. Copied.
      */
     const char *const *redacted_names;
     size_t redacted_name_count;

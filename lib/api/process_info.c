@@ -155,6 +155,7 @@ int32_t procinspect_process_info_read(const procinspect_process *process, uint64
         members = PROCINSPECT_PROCESS_EVERYTHING;
     procinspect_process_info *made = pi_arena_root(arena);
     code = pi_process_read(process->platform, members & ~part_members(), arena, made, error);
+    pi_policy_redact_site_role(process->context, made);
     if (code == PROCINSPECT_OK)
         code = read_parts(process, members, arena, made, error);
     if (code != PROCINSPECT_OK) {

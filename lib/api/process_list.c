@@ -64,6 +64,8 @@ int32_t procinspect_process_list_read(const procinspect_context *context,
         pi_arena_free_root(made);
         return code;
     }
+    for (size_t i = 0; context->options.redacted_name_count != 0 && i < made->count; i++)
+        pi_policy_redact_site_role(context, (procinspect_process_info *)(uintptr_t)made->items[i]);
     *list = made;
     return PROCINSPECT_OK;
 }

@@ -140,6 +140,33 @@ static void names_that_a_context_holds_back(void **state) {
     procinspect_context_free(context);
 }
 
+/* They are values, too. */
+static void texts_of_a_sites_role(void **state) {
+    (void)state;
+    static const char *const names[] = {"*_NAME"};
+    procinspect_context_options options = recorded_options();
+    options.redacted_names = names;
+    options.redacted_name_count = 1;
+    procinspect_context *context = context_with(&options);
+    const procinspect_process_info *info = info_of(context, 17, PROCINSPECT_PROCESS_SITE_ROLE);
+    procinspect_process_query query;
+    procinspect_process_query_init(&query, sizeof query);
+    query.flags = PROCINSPECT_PROCESS_QUERY_ALL_USERS;
+    query.members = PROCINSPECT_PROCESS_SITE_ROLE;
+    const procinspect_process_list *list;
+    assert_int_equal(procinspect_process_list_read(context, &query, &list, NULL), PROCINSPECT_OK);
+    const procinspect_process_info *answers[] = {info, item_of(list, 17)};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(answers[i]->is_web_job, 1);
+        assert_int_equal(answers[i]->is_management_site, 1);
+        assert_null(answers[i]->web_job_name);
+        assert_string_equal(answers[i]->web_job_type, "continuous");
+    }
+    procinspect_process_info_free(info);
+    procinspect_process_list_free(list);
+    procinspect_context_free(context);
+}
+
 static void the_host_is_asked_about_each_process(void **state) {
     (void)state;
     question_log questions = {.refused_pid = 17};
@@ -225,6 +252,7 @@ int main(void) {
         cmocka_unit_test(has_to_be_allowed),
         cmocka_unit_test(variables_of_a_recorded_process),
         cmocka_unit_test(names_that_a_context_holds_back),
+        cmocka_unit_test(texts_of_a_sites_role),
         cmocka_unit_test(the_host_is_asked_about_each_process),
         cmocka_unit_test(many_variables_of_two_alike),
     };
