@@ -108,8 +108,9 @@ typedef struct procinspect_process_info {
     /* USER_NAME: the name of user_id from the user database, its decimal number where it has none.
      */
     const char *user_name;
-    /* EXECUTABLE: full path of the executable as the target sees it, without the kernel's "
-     * (deleted)". /proc/PID/exe. Unknown for a kernel thread. */
+    /* EXECUTABLE: full path of the executable in the target's mount namespace (a chroot's directory
+     * stands before it), without the kernel's " (deleted)". /proc/PID/exe. Unknown for a kernel
+     * thread. */
     const char *executable_path;
     const void *executable_path_bytes; /* the same as the kernel has it, not repaired */
     size_t executable_path_bytes_length;
@@ -175,16 +176,16 @@ PROCINSPECT_API void procinspect_process_query_init(procinspect_process_query *q
 
 /*
  * Lists the processes. query may be NULL. A process that ends while it is read is left out; one
- * that refuses a member stays, with that member in its `unavailable`. CHILDREN, THREADS, MODULES and
- * OPEN_FILES are not for lists: INVALID_ARGUMENT. ENVIRONMENT takes a context that allows it; the
- * authorize callback is then asked for each process.
+ * that refuses a member stays, with that member in its `unavailable`. CHILDREN, THREADS, MODULES
+ * and OPEN_FILES are not for lists: INVALID_ARGUMENT. ENVIRONMENT takes a context that allows it;
+ * the authorize callback is then asked for each process.
  *
  * On success *list is the caller's, to be freed with procinspect_process_list_free, and everything
  * reached through it lives until then.
  *
- * Errors: INVALID_ARGUMENT, POLICY (all users asked for with a context for the own one, environments
- * with one that doesn't allow them), IO, TOO_LARGE (more than 256 MiB of answers), NO_MEMORY,
- * NO_RESOURCES.
+ * Errors: INVALID_ARGUMENT, POLICY (all users asked for with a context for the own one,
+ * environments with one that doesn't allow them), IO, TOO_LARGE (more than 256 MiB of answers),
+ * NO_MEMORY, NO_RESOURCES.
  */
 PROCINSPECT_API int32_t procinspect_process_list_read(const procinspect_context *context,
                                                       const procinspect_process_query *query,
@@ -227,7 +228,8 @@ PROCINSPECT_API int32_t procinspect_process_check(const procinspect_process *pro
  * On success *info is the caller's, to be freed with procinspect_process_info_free, and everything
  * reached through it lives until then.
  *
- * Errors: INVALID_ARGUMENT (unknown bits), GONE, REPLACED, NO_MEMORY, NO_RESOURCES.
+ * Errors: INVALID_ARGUMENT (unknown bits), GONE, REPLACED, IO (CHILDREN where /proc can't be
+ * listed), TOO_LARGE (more than 256 MiB of answers), NO_MEMORY, NO_RESOURCES.
  */
 PROCINSPECT_API int32_t procinspect_process_info_read(const procinspect_process *process,
                                                       uint64_t members,
