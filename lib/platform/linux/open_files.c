@@ -94,8 +94,10 @@ static int32_t read_all(const open_file_scan *scan, const pi_numbers *descriptor
             return code;
         count += items[count] != NULL;
     }
-    /* None is what the directory of a process that has ended holds, too. */
-    int32_t code = count == 0 ? pi_process_check(scan->process, scan->error) : PROCINSPECT_OK;
+    /* None is what the directory of a process that has ended holds, too, and those that went
+     * meanwhile may have gone with it. */
+    bool is_whole = count != 0 && count == descriptors->count;
+    int32_t code = is_whole ? PROCINSPECT_OK : pi_process_check(scan->process, scan->error);
     if (code == PROCINSPECT_OK)
         *list = (procinspect_open_file_list){items, count, scan->process->pid};
     return code;

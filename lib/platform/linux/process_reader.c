@@ -115,6 +115,10 @@ static int32_t read_owner_members(pi_process_reading *reading, uint64_t members)
                      : fstatat(files->directory, files->prefix, &status, AT_SYMLINK_NOFOLLOW);
     if (result != 0)
         return pi_reading_failed(reading, members, errno);
+    /* The directory of a process that has ended says root, too. */
+    if (status.st_uid == 0 &&
+        faccessat(files->directory, pi_reading_path(files, "stat").text, F_OK, 0) != 0)
+        return PI_PROCESS_ENDED;
     procinspect_process_info *info = reading->info;
     if ((members & PROCINSPECT_PROCESS_USER_ID) != 0)
         info->user_id = status.st_uid;

@@ -139,8 +139,9 @@ static int32_t read_all(const thread_scan *scan, const pi_numbers *tids,
         items[count++] = info;
         info = NULL;
     }
-    /* A process has a thread for as long as it is there. */
-    int32_t code = count == 0 ? pi_process_check(scan->process, scan->error) : PROCINSPECT_OK;
+    /* Those that ended meanwhile may have ended with the process. */
+    bool is_whole = count != 0 && count == tids->count;
+    int32_t code = is_whole ? PROCINSPECT_OK : pi_process_check(scan->process, scan->error);
     if (code == PROCINSPECT_OK)
         *list = (procinspect_thread_list){items, count, scan->process->pid};
     return code;
