@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { THREADS = 200, OWN_THREADS = 30, KILLS = 50, SMALL_STACK = 64 * 1024 };
+enum { THREADS = 200, OWN_THREADS = 12, KILLS = 50, SMALL_STACK = 64 * 1024 };
 
 static atomic_int child_signals;
 
@@ -77,7 +77,7 @@ static void test_a_host_that_ignores_its_children(void **state) {
     assert_int_equal(sigaction(SIGCHLD, &action, &before), 0);
     for (int i = 0; i < 10; i++) {
         pi_snapshot *snapshot = capture_child(&child);
-        assert_true(snapshot->report.pause_ns < 1000000000);
+        assert_true(snapshot->report.pause_ns < 3000000000);
         pi_snapshot_free(snapshot);
     }
     assert_int_equal(sigaction(SIGCHLD, &before, NULL), 0);
@@ -259,7 +259,7 @@ static void test_the_own_process(void **state) {
         assert_int_equal(pthread_create(&threads[i], NULL, work, NULL), 0);
     assert_int_equal(pi_system_open(NULL, &system, NULL), 0);
     assert_int_equal(pi_process_open(system, getpid(), &process, NULL), 0);
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 20; i++) {
         char bytes[sizeof marks];
         pi_capture_request request = default_request();
         pi_snapshot *snapshot;

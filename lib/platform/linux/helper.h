@@ -17,8 +17,8 @@
  * handlers, no exit signal (the host's SIGCHLD handlers and waits never notice it), and ends by
  * itself when the host does.
  *
- * Files named helper_…, and whatever runs in the helper, are built without sanitizers and stack
- * protector and call nothing outside of these files; meson.build lists them.
+ * What runs in the helper is built without sanitizers and stack protector and calls nothing but
+ * what is built so; meson.build lists it as helper_sources.
  */
 
 enum { PI_HELPER_MAX_DESCRIPTORS = 4 };

@@ -43,17 +43,32 @@ static void take_status(pi_stop *stop, pi_stop_thread *thread, int status) {
 }
 
 /*
- * Takes what has happened to any of the threads. One of them may be in execve, which ends the
- * others, standing ones too, and waits until their tracer has heard of that.
+ * Takes what has happened to any of the threads. Not only to those that are waited for: one may be
+ * in execve, which ends the others, and waits until their tracer has heard of that.
  */
 static void hear_of_all(pi_stop *stop) {
-    int status;
-    long tid;
-    while ((tid = raw_wait(-1, &status, __WALL | WNOHANG)) > 0) {
-        pi_stop_thread *thread = pi_stop_find(stop, (int32_t)tid);
-        if (thread != NULL && thread->state != PI_STOP_RUNS)
+    uint32_t stood = stop->standing;
+    for (uint32_t i = 0; i < stop->count; i++) {
+        pi_stop_thread *thread = &stop->threads[i];
+        int status;
+        if ((thread->state == PI_STOP_SEIZED || thread->state == PI_STOP_STANDS) &&
+            raw_wait(thread->tid, &status, __WALL | WNOHANG) == thread->tid)
             take_status(stop, thread, status);
     }
+    if (stop->standing != stood)
+        stop->last_progress_ns = raw_now_ns();
+}
+
+/* Sleeps uninterruptibly, and nothing that moves is left that could wake it. Threads that wait for
+ * each other, for their memory map say, get through one by one. */
+static bool is_stuck(const pi_stop *stop) {
+    if (raw_now_ns() - stop->last_progress_ns < stop->uninterruptible_limit_ns)
+        return false;
+    for (uint32_t i = 0; i < stop->count; i++)
+        if (stop->threads[i].state == PI_STOP_SEIZED &&
+            pi_stop_os_state(stop, stop->threads[i].tid) != 'D')
+            return false;
+    return true;
 }
 
 /* A thread that takes its time: has it ended as main threads do, does it sleep uninterruptibly, or
@@ -64,15 +79,15 @@ static pi_stop_result look_at(pi_stop *stop, pi_stop_thread *thread) {
     hear_of_all(stop);
     if (thread->state != PI_STOP_SEIZED)
         return PI_STOP_OK;
-    uint64_t waited_ns = raw_now_ns() - stop->pause_begin_ns;
+    bool is_late = raw_now_ns() - stop->pause_begin_ns >= stop->limit_ns;
     char state = pi_stop_os_state(stop, thread->tid);
     if (state == 'Z' || state == 'X') {
         has_ended(stop, thread);
         stop->has_dead_main |= thread->tid == stop->pid;
-    } else if (state == 'D' && waited_ns >= stop->uninterruptible_limit_ns) {
+    } else if (state == 'D' && (is_late || is_stuck(stop))) {
         thread->state = PI_STOP_RUNS;
         stop->running++;
-    } else if (waited_ns >= stop->limit_ns) {
+    } else if (is_late) {
         return PI_STOP_TOO_LATE;
     } else {
         /* The first one may have met the thread that had this number before, in execve. */
@@ -139,6 +154,7 @@ static pi_stop_result interrupt_from(pi_stop *stop, uint32_t first) {
 
 pi_stop_result pi_stop_interrupt(pi_stop *stop) {
     stop->pause_begin_ns = raw_now_ns();
+    stop->last_progress_ns = stop->pause_begin_ns;
     uint32_t done = 0;
     int fruitless = 0;
     do {
@@ -194,13 +210,14 @@ static void release(pi_stop *stop, pi_stop_thread *thread) {
         stop->restarted_calls++;
     }
     raw_ptrace(PTRACE_DETACH, thread->tid, 0, 0);
-    thread->state = PI_STOP_RELEASED;
 }
 
 void pi_stop_release(pi_stop *stop) {
     for (uint32_t i = 0; i < stop->count; i++)
-        if (stop->threads[i].state == PI_STOP_STANDS)
+        if (stop->threads[i].state == PI_STOP_STANDS) {
             release(stop, &stop->threads[i]);
+            stop->threads[i].state = PI_STOP_RELEASED;
+        }
     /* Those that were given up on may stand by now. */
     for (uint32_t i = 0; i < stop->count; i++) {
         pi_stop_thread *thread = &stop->threads[i];

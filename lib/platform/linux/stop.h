@@ -46,7 +46,8 @@ typedef struct pi_stop {
     uint32_t slot_count;               /* a power of two, at least twice the capacity */
     char *entries;                     /* PI_STOP_ENTRIES_BYTES, for reading the directory */
     uint64_t limit_ns;                 /* that the pause may last until all stand */
-    uint64_t uninterruptible_limit_ns; /* that it waits for a thread in uninterruptible sleep */
+    uint64_t uninterruptible_limit_ns; /* without progress, when all that run sleep
+                                        * uninterruptibly */
 
     uint32_t count;
     uint32_t standing;      /* how many stand */
@@ -54,6 +55,7 @@ typedef struct pi_stop {
     uint32_t has_dead_main; /* the main thread ended before the others: it stays listed */
     uint32_t is_full;       /* there were more than `capacity` */
     uint64_t pause_begin_ns;
+    uint64_t last_progress_ns; /* when a thread was last seen to have stopped */
     int32_t refused_tid;
     int32_t refused_errno;
     uint32_t restarted_calls;

@@ -73,11 +73,6 @@ static bool has_ended(const pi_stop *stop, int32_t tid) {
     return state == 0 || state == 'Z' || state == 'X';
 }
 
-pi_stop_thread *pi_stop_find(const pi_stop *stop, int32_t tid) {
-    uint32_t slot = *find_slot(stop, tid);
-    return slot == 0 ? NULL : &stop->threads[slot - 1];
-}
-
 /* 0, or a negative errno; 1 where the thread has ended. */
 static long try_to_seize(const pi_stop *stop, int32_t tid) {
     long result = raw_ptrace(PTRACE_SEIZE, tid, 0, 0);

@@ -13,9 +13,6 @@ pi_stop_result pi_stop_seize_new(pi_stop *stop, uint32_t *added);
 /* True where the process certainly has no thread that is not accounted for. */
 bool pi_stop_has_all(const pi_stop *stop);
 
-/* The thread with this tid, NULL where the table has none. */
-pi_stop_thread *pi_stop_find(const pi_stop *stop, int32_t tid);
-
 /* The thread's state letter, 0 where it has none any more. */
 char pi_stop_os_state(const pi_stop *stop, int32_t tid);
 
