@@ -29,6 +29,9 @@ static void check_items(const tree_run *run, const procinspect_kill_report *repo
     uint32_t counted[6] = {0};
     for (size_t i = 0; i < report->count; i++) {
         assert_true(report->items[i]->outcome <= PROCINSPECT_KILL_ESCAPED);
+        if (report->items[i]->outcome == PROCINSPECT_KILL_SURVIVED ||
+            report->items[i]->outcome == PROCINSPECT_KILL_REFUSED)
+            print_message("%d: %s\n", (int)report->items[i]->pid, report->items[i]->text);
         assert_false(report->items[i]->pid == run->witnesses[0] ||
                      report->items[i]->pid == run->witnesses[1]);
         counted[report->items[i]->outcome]++;
@@ -40,15 +43,23 @@ static void check_items(const tree_run *run, const procinspect_kill_report *repo
 }
 
 static void end_trees(const char *kind, int number, size_t members, int runs) {
+    procinspect_kill_options options;
+    procinspect_kill_options_init(&options, sizeof options);
+    options.timeout_ms = 30000; /* other tests may keep the machine busy */
     for (int i = 0; i < runs; i++) {
         tree_run run;
         bool witnesses_are_well;
         tree_start(&run, NULL, kind, number);
-        const procinspect_kill_report *report = tree_end(&run, NULL);
+        const procinspect_kill_report *report = tree_end(&run, &options);
         check_items(&run, report);
         assert_int_equal(report->survived_count + report->refused_count, 0);
         assert_true(report->count >= members);
-        assert_int_equal(tree_clear(&run, report->read_at_ns, &witnesses_are_well), 0);
+        int lost = tree_clear(&run, report->read_at_ns, &witnesses_are_well);
+        if (!report
+                 ->is_exact) /* on a busy machine the kernel may drop events of an ordinary user */
+            print_message("%s: not exact, %d lost\n", kind, lost);
+        else
+            assert_int_equal(lost, 0);
         assert_true(witnesses_are_well);
         procinspect_kill_report_free(report);
     }
@@ -128,6 +139,7 @@ static void grace(void **state) {
     procinspect_kill_options options;
     procinspect_kill_options_init(&options, sizeof options);
     options.grace_ms = 50;
+    options.timeout_ms = 30000;
     static const char *const kinds[] = {"wide", "deaf", "runners", "workers", "stopped", "forks"};
     for (int i = 0; i < tree_runs(6, 600); i++) {
         tree_run run;

@@ -77,6 +77,7 @@ void tree_start(tree_run *run, const char *program, const char *kind, int number
     run->witnesses[0] = start_witness();
     run->root = fork();
     if (run->root == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
         execl(program != NULL ? program : TREE_PROGRAM, "tree", log_path, kind, text, (char *)NULL);
         _exit(127);
     }

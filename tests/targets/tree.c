@@ -19,7 +19,7 @@
 
 #include "tree_log.h"
 
-enum { CROWD = 60, CHAINS = 8, LONGEST_PAUSE_US = 3000, FORKING_THREADS = 4 };
+enum { CROWD = 60, CHAINS = 8, LONGEST_PAUSE_US = 3000, FORKING_THREADS = 4, LONGEST_LIFE_S = 120 };
 
 static tree_log *history;
 static int place; /* our own, in the log */
@@ -48,6 +48,7 @@ static void settle(int own_place) {
     place = own_place;
     history->processes[place].pid = (int32_t)getpid();
     seed = (unsigned)getpid() * 2654435761u;
+    alarm(LONGEST_LIFE_S); /* should the test be killed */
 }
 
 /* fork that is written down. */

@@ -12,10 +12,11 @@
 #include "platform/linux/kill_tree.h"
 
 /*
- * Where the kernel's process events can't be had, in containers above all, the root of the tree is
- * made the reaper of its orphans: one of its threads, which is about to be killed, calls
- * prctl(PR_SET_CHILD_SUBREAPER) for us. From then on whoever loses his parent comes to the root,
- * which stands and can't end: no link is lost any more, and the root is killed last.
+ * The kernel's process events can't be had in containers, and are lost where more come than the
+ * socket has room for. So the root of the tree is made the reaper of its orphans: one of its
+ * threads, which is about to be killed, calls prctl(PR_SET_CHILD_SUBREAPER) for us. From then on
+ * whoever loses his parent comes to the root, which stands and can't end: no link is lost any more,
+ * and the root is killed last.
  *
  * The thread's registers and signal mask are put back at once. Were the helper killed in the few
  * microseconds between, the thread would go on as if its system call had answered 0.
@@ -23,7 +24,7 @@
 
 enum {
     VDSO_BYTES = 8192,
-    ANSWER_LIMIT_NS = 200000000,
+    ANSWER_LIMIT_NS = 1000000000,
     ANSWER_STEP_NS = 50000,
     SIGNAL_SET_BYTES = 8,
     USER_CODE_SEGMENT = 0x33, /* 64-bit code */
@@ -156,6 +157,7 @@ void pi_kill_adopt(pi_kill_tree *tree) {
         return;
     root->is_reaper = true;
     tree->has_reaper = true;
+    if (!tree->is_exact) /* what was given to init until now is lost */
+        tree->read_at_ns = raw_now_ns();
     tree->is_exact = true;
-    tree->read_at_ns = raw_now_ns();
 }

@@ -131,7 +131,7 @@ void pi_kill_read_events(pi_kill_tree *tree) {
             /* Some were lost: from here on a number may belong to another process than we know, and
              * lineage has to come from elsewhere. */
             pi_kill_close_events(tree);
-            tree->is_exact = false;
+            tree->is_exact = tree->has_reaper;
             return;
         }
         if (length < 0)
@@ -142,6 +142,8 @@ void pi_kill_read_events(pi_kill_tree *tree) {
         int32_t child = message.event.event_data.fork.child_tgid;
         if (message.event.event_data.fork.child_pid == child) /* else it is a thread */
             pi_kill_note_fork(tree, parent, child);
+        if (count == MOST_AT_ONCE - 1)
+            tree->heard_news = true; /* there may be more */
     }
 }
 

@@ -82,7 +82,9 @@ static void ask_to_end(pi_kill_tree *tree) {
         for (size_t i = 0; i < tree->member_count; i++)
             pi_kill_tie(tree, &tree->members[i]);
         bool only_host = tree->ended_count + (tree->include_host ? 1 : 0) >= tree->member_count;
-        if (only_host || now >= until || pi_helper_must_stop(tree->helper))
+        if (now >= until || pi_helper_must_stop(tree->helper))
+            return;
+        if (only_host && !pi_kill_wait(tree, 0)) /* nor has any forked before it ended */
             return;
         if (tree->events < 0 && now >= next_look) {
             pi_kill_look_again(tree);
@@ -133,8 +135,7 @@ static void hold(pi_kill_tree *tree) {
     tree->phase = PI_KILL_HOLDING;
     tree->has_begun = true;
     bool had_news = true;
-    if (tree->events < 0)
-        pi_kill_adopt(tree);
+    pi_kill_adopt(tree);
     while (raw_now_ns() < until && !pi_helper_must_stop(tree->helper)) {
         if (tree->has_reaper)
             pi_kill_look_for_orphans(tree);
@@ -186,7 +187,8 @@ static bool kill_now(pi_kill_tree *tree, uint64_t until) {
 static void kill_all(pi_kill_tree *tree) {
     uint64_t until = raw_now_ns() + tree->limit_ns;
     tree->phase = PI_KILL_KILLING;
-    kill_now(tree, until);
+    if (!kill_now(tree, until) && pi_kill_wait(tree, 0))
+        tree->is_exact = false; /* it goes on forking, faster than we hear */
     for (size_t i = 0; i < tree->member_count; i++)
         tree->members[i].is_reaper = false;
     kill_now(tree, until);

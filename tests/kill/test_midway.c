@@ -1,0 +1,195 @@
+/* Helper or host are killed while a tree is being ended: what is left of it runs on. A number that
+ * was given to another process is not hit. What is refused is refused before anything is touched.
+ */
+#include "kill/tree_run.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { FEW = 20, MANY = 1000, LONGEST_DELAY_US = 4000, SETTLE_STEPS = 2000 };
+
+static void sleep_us(long us) {
+    nanosleep(&(struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000}, NULL);
+}
+
+static pid_t child_of(pid_t parent) {
+    DIR *directory = opendir("/proc");
+    assert_non_null(directory);
+    pid_t found = 0, its_parent = 0;
+    for (struct dirent *entry; found == 0 && (entry = readdir(directory)) != NULL;) {
+        pid_t pid = (pid_t)atoi(entry->d_name);
+        if (pid > 1 && tree_state(pid, &its_parent) != '?' && its_parent == parent)
+            found = pid;
+    }
+    closedir(directory);
+    return found;
+}
+
+static int count_stopped(const tree_log *log) {
+    int stopped = 0;
+    for (int i = 0; i < atomic_load(&log->count); i++) {
+        char state = tree_state(log->processes[i].pid, NULL);
+        stopped += state == 'T' || state == 't';
+    }
+    return stopped;
+}
+
+static int32_t end_of(pid_t pid, const procinspect_kill_options *options,
+                      procinspect_error *error) {
+    procinspect_context *context = tree_context();
+    procinspect_process *process = NULL;
+    const procinspect_kill_report *report = NULL;
+    int32_t code = procinspect_process_open(context, pid, &process, error);
+    if (code == PROCINSPECT_OK)
+        code = procinspect_kill_tree(process, options, &report, error);
+    procinspect_kill_report_free(report);
+    procinspect_process_free(process);
+    procinspect_context_free(context);
+    return code;
+}
+
+/* Ends trees from a host of its own, which or whose helper is killed at some point. */
+static void kill_midway(bool kill_helper) {
+    int hits = 0;
+    for (int i = tree_runs(FEW, MANY); i > 0; i--) {
+        tree_run run;
+        bool witnesses_are_well;
+        tree_start(&run, NULL, "wide", 40);
+        pid_t host = fork();
+        if (host == 0) {
+            procinspect_error error;
+            end_of(run.root, NULL, &error);
+            _exit(0);
+        }
+        sleep_us(rand() % LONGEST_DELAY_US);
+        pid_t helper = kill_helper ? child_of(host) : 0;
+        if (helper != 0)
+            hits += kill(helper, SIGKILL) == 0;
+        if (!kill_helper)
+            hits += kill(host, SIGKILL) == 0;
+        assert_int_equal(waitpid(host, NULL, 0), host);
+        for (int step = 0; step < SETTLE_STEPS && count_stopped(run.log) != 0; step++)
+            sleep_us(1000);
+        assert_int_equal(count_stopped(run.log), 0);
+        tree_clear(&run, 0, &witnesses_are_well);
+        assert_true(witnesses_are_well);
+    }
+    assert_true(hits > 0);
+}
+
+static void nothing_stays_stopped_when_the_helper_dies(void **state) {
+    (void)state;
+    kill_midway(true);
+}
+
+static void nothing_stays_stopped_when_the_host_dies(void **state) {
+    (void)state;
+    kill_midway(false);
+}
+
+static void refusals(void **state) {
+    (void)state;
+    procinspect_error error = {0};
+    assert_int_equal(end_of(1, NULL, &error), PROCINSPECT_ERROR_PERMISSION);
+    assert_non_null(strstr(error.message, "Process 1"));
+    assert_int_equal(end_of(getpid(), NULL, &error), PROCINSPECT_ERROR_PERMISSION);
+    assert_non_null(strstr(error.message, "holds this host process"));
+    assert_int_equal(end_of(getppid(), NULL, &error), PROCINSPECT_ERROR_PERMISSION);
+    procinspect_kill_options options;
+    procinspect_kill_options_init(&options, sizeof options);
+    options.flags = 0x80;
+    assert_int_equal(end_of(getpid(), &options, &error), PROCINSPECT_ERROR_INVALID_ARGUMENT);
+    options.flags = 0;
+    options.grace_ms = PROCINSPECT_KILL_LONGEST_MS + 1;
+    assert_int_equal(end_of(getpid(), &options, &error), PROCINSPECT_ERROR_INVALID_ARGUMENT);
+}
+
+static void only_check_touches_nothing(void **state) {
+    (void)state;
+    procinspect_kill_options options;
+    procinspect_kill_options_init(&options, sizeof options);
+    options.flags = PROCINSPECT_KILL_ONLY_CHECK;
+    options.grace_ms = 1000;
+    tree_run run;
+    bool witnesses_are_well;
+    tree_start(&run, NULL, "wide", 5);
+    const procinspect_kill_report *report = tree_end(&run, &options);
+    assert_int_equal(report->count, 6);
+    for (size_t i = 0; i < report->count; i++) {
+        assert_int_equal(report->items[i]->outcome, PROCINSPECT_KILL_NOT_TRIED);
+        assert_string_equal(report->items[i]->name, "tree");
+        assert_int_equal(tree_state(report->items[i]->pid, NULL), 'S');
+    }
+    procinspect_kill_report_free(report);
+    assert_true(tree_clear(&run, 0, &witnesses_are_well) >= 6);
+    assert_true(witnesses_are_well);
+}
+
+/* In a namespace where the next number can be chosen: the handle's process ends, and a stranger
+ * gets its number. */
+static int recycle(void) {
+    pid_t first = fork();
+    if (first == 0)
+        for (;;)
+            pause();
+    procinspect_context *context = tree_context();
+    procinspect_process *process = NULL;
+    procinspect_error error = {0};
+    if (procinspect_process_open(context, first, &process, &error) != PROCINSPECT_OK)
+        return 2;
+    kill(first, SIGKILL);
+    waitpid(first, NULL, 0);
+    FILE *last = fopen("/proc/sys/kernel/ns_last_pid", "w");
+    if (last == NULL || fprintf(last, "%d", (int)first - 1) < 0 || fclose(last) != 0)
+        return 77;
+    pid_t stranger = fork();
+    if (stranger == 0)
+        for (;;)
+            pause();
+    if (stranger != first)
+        return 3;
+    const procinspect_kill_report *report = NULL;
+    int32_t code = procinspect_kill_tree(process, NULL, &report, &error);
+    bool is_well = tree_state(stranger, NULL) != '?' && waitpid(stranger, NULL, WNOHANG) == 0;
+    return code == PROCINSPECT_ERROR_REPLACED && is_well ? 0 : 4;
+}
+
+static void a_reused_number_is_not_hit(void **state) {
+    (void)state;
+    if (getuid() != 0)
+        skip();
+    char command[512];
+    snprintf(command, sizeof command, "unshare --pid --fork --mount-proc '%s' recycle",
+             program_invocation_name);
+    int status = system(command);
+    if (WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(status, 0);
+}
+
+int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "recycle") == 0)
+        return recycle();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_stays_stopped_when_the_helper_dies),
+        cmocka_unit_test(nothing_stays_stopped_when_the_host_dies),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(only_check_touches_nothing),
+        cmocka_unit_test(a_reused_number_is_not_hit),
+    };
+    return cmocka_run_group_tests(tests, tree_run_setup, NULL);
+}
