@@ -168,12 +168,12 @@ const pi_thread_snapshot *find_thread(const pi_snapshot *snapshot, int32_t tid) 
 }
 
 static void assert_sound_memory(const pi_snapshot *snapshot) {
-    unsigned char *bytes = malloc(64 * 1024 * 1024);
     uint64_t total = 0;
-    assert_non_null(bytes);
     for (size_t i = 0; i < snapshot->memory_count; i++) {
         const pi_memory_range *range = &snapshot->memory[i];
         assert_true(range->size_bytes != 0);
+        unsigned char *bytes = malloc((size_t)range->size_bytes);
+        assert_non_null(bytes);
         assert_true(i == 0 || range->address > range[-1].address + range[-1].size_bytes);
         assert_int_equal(snapshot->source->read(snapshot->source, range->address, bytes,
                                                 (size_t)range->size_bytes, NULL),
@@ -183,9 +183,9 @@ static void assert_sound_memory(const pi_snapshot *snapshot) {
                                                 NULL),
                          PROCINSPECT_ERROR_IO);
         total += range->size_bytes;
+        free(bytes);
     }
     assert_true(total == snapshot->report.memory_bytes);
-    free(bytes);
 }
 
 static void assert_sound_threads(const pi_snapshot *snapshot) {
