@@ -211,6 +211,21 @@ static void kernel_threads_and_zombies_are_told(void **state) {
     }
 }
 
+static void an_end_that_has_begun_is_told(void **state) {
+    (void)state;
+    pi_stat stat;
+    char line[2048];
+    assert_true(parse_fields((fields){.flags = "4194308"}, &stat, line)); /* 0x400004 */
+    assert_true(pi_stat_is_ending(&stat));
+    assert_true(parse_fields((fields){.flags = "4194304"}, &stat, line));
+    assert_false(pi_stat_is_ending(&stat));
+    /* A zombie has ended; where there are other threads it is one thread's end. */
+    assert_true(parse_fields((fields){.flags = "4194308", .state = "Z"}, &stat, line));
+    assert_false(pi_stat_is_ending(&stat));
+    assert_true(parse_fields((fields){.flags = "4194308", .threads = "2"}, &stat, line));
+    assert_false(pi_stat_is_ending(&stat));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_recorded_line),
@@ -220,6 +235,7 @@ int main(void) {
         cmocka_unit_test(numbers_beyond_their_limits_are_none),
         cmocka_unit_test(what_is_no_stat_line),
         cmocka_unit_test(kernel_threads_and_zombies_are_told),
+        cmocka_unit_test(an_end_that_has_begun_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -280,8 +280,11 @@ static int32_t attempt(const pi_process *process, const pi_capture_request *requ
     /* It lives, but seemed not to: the main thread was giving way to another, in execve. */
     bool has_vanished = code == PROCINSPECT_ERROR_NOT_FOUND || code == PROCINSPECT_ERROR_GONE ||
                         code == PROCINSPECT_ERROR_REPLACED;
-    if (has_vanished && pi_process_check(process, NULL) == PROCINSPECT_OK)
-        code = AGAIN;
+    if (has_vanished) {
+        code = pi_process_check_memory(process, error);
+        if (code == PROCINSPECT_OK)
+            code = AGAIN;
+    }
     *may_be_traced = capture.may_be_traced;
     if (code == PROCINSPECT_OK)
         *snapshot = capture.snapshot;

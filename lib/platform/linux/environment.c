@@ -37,7 +37,8 @@ static int32_t check_failure(const pi_process *process, int os_errno, procinspec
         if (code != PROCINSPECT_OK || stat.is_kernel_thread || pi_stat_is_dead(&stat))
             return code;
     }
-    return pi_process_failed(process, "environ", os_errno, error);
+    int32_t code = os_errno == ESRCH ? pi_process_check_memory(process, error) : PROCINSPECT_OK;
+    return code != PROCINSPECT_OK ? code : pi_process_failed(process, "environ", os_errno, error);
 }
 
 int32_t pi_environment_read(const pi_process *process, pi_arena *arena, pi_bytes *environment,
@@ -49,7 +50,7 @@ int32_t pi_environment_read(const pi_process *process, pi_arena *arena, pi_bytes
     int32_t code = result == 0 ? PROCINSPECT_OK : check_failure(process, -result, error);
     /* The file of a process that has ended is empty, too. */
     if (result == 0 && buffer.length == 0)
-        code = pi_process_check(process, error);
+        code = pi_process_check_memory(process, error);
     if (code == PROCINSPECT_OK) {
         const char *copy = pi_arena_copy(arena, buffer.data, buffer.length);
         if (copy == NULL)

@@ -74,6 +74,10 @@ int32_t pi_process_failed(const pi_process *process, const char *file, int os_er
 int32_t pi_process_stat(const pi_process *process, pi_stat_text *text, pi_stat *stat,
                         procinspect_error *error);
 
+/* For who found no memory: 0 where the process is one that has none (a zombie, a kernel thread) or
+ * lives on, GONE where it is in the middle of its end, else as pi_process_check. */
+int32_t pi_process_check_memory(const pi_process *process, procinspect_error *error);
+
 /* Ticks since boot or of CPU time in nanoseconds, saturating. */
 uint64_t pi_ticks_to_ns(const pi_system *system, uint64_t ticks);
 /* The instant that many ticks after boot, in nanoseconds since 1970, saturating. */

@@ -259,7 +259,7 @@ static int32_t read_maps(const pi_process *process, pi_buffer *maps, procinspect
     int result = pi_read_file_at(process->directory, "maps", maps, largest_maps + 1);
     if (result == -ESRCH || (result == 0 && maps->length == 0)) {
         maps->length = 0;
-        return pi_process_check(process, error);
+        return pi_process_check_memory(process, error);
     }
     if (result != 0)
         return pi_process_failed(process, "maps", -result, error);

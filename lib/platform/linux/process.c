@@ -95,6 +95,18 @@ int32_t pi_process_check(const pi_process *process, procinspect_error *error) {
     return pi_process_stat(process, &text, &stat, error);
 }
 
+int32_t pi_process_check_memory(const pi_process *process, procinspect_error *error) {
+    pi_stat_text text;
+    pi_stat stat;
+    int32_t code = pi_process_stat(process, &text, &stat, error);
+    if (code == PROCINSPECT_OK && pi_stat_is_ending(&stat))
+        return pi_error_set(error, PROCINSPECT_ERROR_GONE, ESRCH,
+                            "The process with the Id %d is ending, and its memory has gone "
+                            "already; list the processes again.",
+                            (int)process->pid);
+    return code;
+}
+
 static int32_t open_directory(pi_process *process, procinspect_error *error) {
     char path[16];
     snprintf(path, sizeof path, "%d", (int)process->pid);

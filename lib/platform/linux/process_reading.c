@@ -44,7 +44,7 @@ static int32_t explain(pi_process_reading *reading, uint64_t members, int32_t co
     pi_stat_text text;
     pi_stat stat;
     int result = pi_reading_stat(reading, &text, &stat);
-    if (result == -ENOENT || result == -ESRCH)
+    if (result == -ENOENT || result == -ESRCH || (result == 0 && pi_stat_is_ending(&stat)))
         return PI_PROCESS_ENDED;
     if (result == 0 && pi_stat_is_dead(&stat)) {
         code = PROCINSPECT_ERROR_GONE;

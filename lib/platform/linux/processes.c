@@ -187,8 +187,11 @@ int32_t pi_process_read(const pi_process *process, uint64_t members, pi_arena *a
     int32_t code = pi_process_check(process, error);
     if (code == PROCINSPECT_OK)
         code = pi_process_reader_read(&reader, &files, info);
-    if (code == PI_PROCESS_ENDED)
-        code = pi_process_failed(process, "stat", ESRCH, error);
+    if (code == PI_PROCESS_ENDED) {
+        code = pi_process_check_memory(process, error);
+        if (code == PROCINSPECT_OK) /* it was there again */
+            code = pi_process_failed(process, "stat", ESRCH, error);
+    }
     pi_process_reader_end(&reader);
     if (code == PROCINSPECT_OK && (members & PROCINSPECT_PROCESS_CHILDREN) != 0)
         code = read_children(process, arena, info, error);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 /* include/linux/sched.h; not in the kernel's user headers, but as stable as field 9 itself. */
+#define PF_EXITING UINT64_C(0x00000004)
 #define PF_KTHREAD UINT64_C(0x00200000)
 
 /* What is left of the line. Every field is taken with the separator that follows it, so that a line
@@ -53,7 +54,9 @@ static bool parse_fields_behind_name(stat_cursor *rest, pi_stat *stat) {
     stat->process_group_id = take_signed(rest);
     stat->session_id = take_signed(rest);
     skip_fields(rest, 2); /* 7, 8: terminal */
-    stat->is_kernel_thread = (take_unsigned(rest, UINT32_MAX) & PF_KTHREAD) != 0;
+    uint64_t flags = take_unsigned(rest, UINT32_MAX);
+    stat->is_kernel_thread = (flags & PF_KTHREAD) != 0;
+    stat->has_begun_to_end = (flags & PF_EXITING) != 0;
     skip_fields(rest, 4); /* 10 to 13: page faults */
     stat->user_ticks = take_unsigned(rest, UINT64_MAX);
     stat->kernel_ticks = take_unsigned(rest, UINT64_MAX);
@@ -93,4 +96,8 @@ bool pi_stat_parse(const char *bytes, size_t length, pi_stat *stat) {
 
 bool pi_stat_is_dead(const pi_stat *stat) {
     return stat->state == 'Z' || stat->state == 'X' || stat->state == 'x';
+}
+
+bool pi_stat_is_ending(const pi_stat *stat) {
+    return stat->has_begun_to_end && stat->thread_count <= 1 && !pi_stat_is_dead(stat);
 }

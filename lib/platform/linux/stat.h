@@ -17,6 +17,7 @@ typedef struct pi_stat {
     int32_t process_group_id;   /* 5 */
     int32_t session_id;         /* 6 */
     bool is_kernel_thread;      /* 9, PF_KTHREAD */
+    bool has_begun_to_end;      /* 9, PF_EXITING: a zombie soon, or already */
     uint64_t user_ticks;        /* 14 */
     uint64_t kernel_ticks;      /* 15 */
     int32_t priority;           /* 18 */
@@ -33,5 +34,11 @@ bool pi_stat_parse(const char *bytes, size_t length, pi_stat *stat);
 
 /* True for a process or thread that has ended and waits to be waited for. */
 bool pi_stat_is_dead(const pi_stat *stat);
+
+/*
+ * True for a process whose only thread is in the middle of its end: the kernel takes its memory
+ * apart, which can last, and shows none any more, while its state is still that of a living one.
+ */
+bool pi_stat_is_ending(const pi_stat *stat);
 
 #endif
