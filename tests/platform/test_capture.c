@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -312,6 +313,58 @@ static void test_pages_that_cannot_be_read_are_zero(void **state) {
     child_end(&child);
 }
 
+static child_board *handler_board;
+
+static void wait_in_handler(int number) {
+    (void)number;
+    atomic_store(&handler_board->ready, 1);
+    for (;;)
+        pause();
+}
+
+static void *interrupted_thread(void *argument) {
+    static unsigned char alternate[64 * 1024];
+    volatile unsigned char pattern[PATTERN_BYTES];
+    stack_t stack = {.ss_sp = alternate, .ss_size = sizeof alternate};
+    struct sigaction action = {.sa_handler = wait_in_handler, .sa_flags = SA_ONSTACK};
+    handler_board = argument;
+    for (size_t i = 0; i < sizeof pattern; i++)
+        pattern[i] = (unsigned char)(i * 7 + i / 256);
+    atomic_store(&handler_board->tids[0], (int)gettid());
+    atomic_store(&handler_board->words[0], (uint64_t)(uintptr_t)pattern);
+    atomic_store(&handler_board->words[1], (uint64_t)(uintptr_t)alternate);
+    sigaltstack(&stack, NULL);
+    sigaction(SIGUSR1, &action, NULL);
+    raise(SIGUSR1);
+    return (void *)(uintptr_t)pattern[0];
+}
+
+static void interrupted_body(child_board *board) {
+    pthread_t thread;
+    pthread_create(&thread, NULL, interrupted_thread, board);
+    for (;;)
+        pause();
+}
+
+/* Its stack pointer is on the alternate stack; what it interrupted is on its own. */
+static void test_a_handler_on_an_alternate_stack(void **state) {
+    unsigned char expected[PATTERN_BYTES], bytes[PATTERN_BYTES];
+    (void)state;
+    test_child child = child_start(interrupted_body);
+    pi_snapshot *snapshot = capture_child(&child);
+    const pi_thread_snapshot *thread = find_thread(snapshot, atomic_load(&child.board->tids[0]));
+    uint64_t alternate = atomic_load(&child.board->words[1]);
+    assert_true(thread->registers.amd64.rsp - alternate < 64 * 1024);
+    for (size_t i = 0; i < sizeof expected; i++)
+        expected[i] = (unsigned char)(i * 7 + i / 256);
+    assert_int_equal(snapshot->source->read(snapshot->source, atomic_load(&child.board->words[0]),
+                                            bytes, sizeof bytes, NULL),
+                     0);
+    assert_memory_equal(bytes, expected, sizeof bytes);
+    pi_snapshot_free(snapshot);
+    child_end(&child);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_registers),
@@ -321,6 +374,7 @@ int main(void) {
         cmocka_unit_test(test_a_deep_stack_is_shortened),
         cmocka_unit_test(test_a_stack_pointer_that_leads_nowhere),
         cmocka_unit_test(test_pages_that_cannot_be_read_are_zero),
+        cmocka_unit_test(test_a_handler_on_an_alternate_stack),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
