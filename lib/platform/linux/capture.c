@@ -18,6 +18,12 @@ enum { SNAPSHOT_LIMIT_BYTES = 512 * 1024 * 1024 };
 /* A program that replaces itself (execve) while it is captured is captured anew, this often. */
 enum { MAX_ATTEMPTS = 5, AGAIN = 1 };
 
+/* What one attempt teaches the next. */
+typedef struct capture_history {
+    bool may_be_traced; /* we let our helper trace us */
+    int refusals;       /* though nobody traced the process when we looked why */
+} capture_history;
+
 typedef struct capture_state {
     const pi_process *process;
     pi_process living; /* the same, for files about its memory */
@@ -27,7 +33,7 @@ typedef struct capture_state {
     pi_snapshot *snapshot; /* the arena's root */
     pi_capture_notes notes;
     procinspect_thread_list threads; /* as listed before the stop */
-    bool may_be_traced;              /* we let our helper trace us */
+    capture_history *history;
 } capture_state;
 
 uint32_t pi_capture_types(void) {
@@ -123,12 +129,17 @@ static int32_t file_failed(const capture_state *capture, const pi_hold *hold,
 static int32_t refused(capture_state *capture, const pi_hold *hold, procinspect_error *error) {
     bool is_own = capture->process->pid == getpid();
     /* Only where Yama asks for it: whom the host had named as its tracer before is forgotten. */
-    if (is_own && !capture->may_be_traced && pi_yama_scope(capture->process->system) == 1) {
-        capture->may_be_traced = true;
+    if (is_own && !capture->history->may_be_traced &&
+        pi_yama_scope(capture->process->system) == 1) {
+        capture->history->may_be_traced = true;
         return AGAIN;
     }
-    return pi_capture_refused(capture->process, hold->stop.refused_tid, hold->stop.refused_errno,
-                              error);
+    int32_t code = pi_capture_refused(capture->process, hold->stop.refused_tid,
+                                      hold->stop.refused_errno, error);
+    /* Where another dump's helper was the tracer it may have left before we could see it. */
+    if (code == PROCINSPECT_ERROR_PERMISSION && ++capture->history->refusals < MAX_ATTEMPTS)
+        return AGAIN;
+    return code;
 }
 
 /* What the hold came to: 0, an error, or AGAIN. */
@@ -201,7 +212,7 @@ static int32_t hold_process(capture_state *capture, procinspect_error *error) {
                          .argument = &work.hold,
                          .descriptors = {capture->process->directory, capture->living.directory},
                          .descriptor_count = 2,
-                         .may_trace_host = capture->may_be_traced,
+                         .may_trace_host = capture->history->may_be_traced,
                          .cancellation = request->cancellation};
     capture->snapshot->captured_at_unix_ns = unix_now_ns();
     code = pi_helper_run(&job, error);
@@ -219,11 +230,11 @@ static int32_t read_modules(capture_state *capture, procinspect_error *error) {
     procinspect_module_list *list = pi_arena_alloc(capture->arena, sizeof *list);
     if (list == NULL)
         return pi_capture_exhausted(capture->arena, error);
-    int32_t code =
-        pi_modules_from_maps(&capture->living, maps->data, maps->length,
-                             PROCINSPECT_MODULE_PATH | PROCINSPECT_MODULE_BUILD_ID |
-                                 PROCINSPECT_MODULE_SONAME | PROCINSPECT_MODULE_FILE_VERSION,
-                             capture->arena, list, error);
+    int32_t code = pi_modules_from_maps(
+        &capture->living, maps->data, maps->length,
+        PROCINSPECT_MODULE_PATH | PROCINSPECT_MODULE_BUILD_ID | PROCINSPECT_MODULE_SONAME |
+            PROCINSPECT_MODULE_FILE_VERSION | PROCINSPECT_MODULE_TEXT_HASH,
+        capture->arena, list, error);
     snapshot->modules = list;
     snapshot->report.module_count = (uint32_t)list->count;
     return code;
@@ -260,7 +271,7 @@ static int32_t take(capture_state *capture, procinspect_error *error) {
 
 /* One attempt, into an arena of its own: 0, an error, or AGAIN. */
 static int32_t attempt(const pi_process *process, const pi_capture_request *request,
-                       bool *may_be_traced, pi_snapshot **snapshot, procinspect_error *error) {
+                       capture_history *history, pi_snapshot **snapshot, procinspect_error *error) {
     pi_arena *arena = pi_arena_new(sizeof(pi_snapshot), SNAPSHOT_LIMIT_BYTES);
     if (arena == NULL)
         return pi_error_no_memory(error);
@@ -270,7 +281,7 @@ static int32_t attempt(const pi_process *process, const pi_capture_request *requ
                              .arena = arena,
                              .snapshot = pi_arena_root(arena),
                              .notes = {.arena = arena},
-                             .may_be_traced = *may_be_traced};
+                             .history = history};
     int32_t code = pi_capture_check_target(process, error);
     if (code == PROCINSPECT_OK)
         code = pi_capture_open_living(process, &capture.living, &capture.living_tid, error);
@@ -285,7 +296,6 @@ static int32_t attempt(const pi_process *process, const pi_capture_request *requ
         if (code == PROCINSPECT_OK)
             code = AGAIN;
     }
-    *may_be_traced = capture.may_be_traced;
     if (code == PROCINSPECT_OK)
         *snapshot = capture.snapshot;
     else
@@ -316,9 +326,9 @@ int32_t pi_capture(const pi_process *process, const pi_capture_request *request,
     int32_t code = check_request(process, request, error);
     if (code != PROCINSPECT_OK)
         return code;
-    bool may_be_traced = false;
+    capture_history history = {0};
     for (int i = 0; i < MAX_ATTEMPTS; i++) {
-        code = attempt(process, request, &may_be_traced, snapshot, error);
+        code = attempt(process, request, &history, snapshot, error);
         if (code != AGAIN)
             return code;
     }
