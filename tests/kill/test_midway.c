@@ -154,17 +154,24 @@ static int recycle(void) {
     kill(first, SIGKILL);
     waitpid(first, NULL, 0);
     FILE *last = fopen("/proc/sys/kernel/ns_last_pid", "w");
-    if (last == NULL || fprintf(last, "%d", (int)first - 1) < 0 || fclose(last) != 0)
-        return 77;
+    bool is_set = last != NULL && fprintf(last, "%d", (int)first - 1) > 0;
+    if (last != NULL && fclose(last) != 0)
+        is_set = false;
     pid_t stranger = fork();
     if (stranger == 0)
         for (;;)
             pause();
-    if (stranger != first)
-        return 3;
     const procinspect_kill_report *report = NULL;
     int32_t code = procinspect_kill_tree(process, NULL, &report, &error);
     bool is_well = tree_state(stranger, NULL) != '?' && waitpid(stranger, NULL, WNOHANG) == 0;
+    kill(stranger, SIGKILL);
+    procinspect_kill_report_free(report);
+    procinspect_process_free(process);
+    procinspect_context_free(context);
+    if (!is_set)
+        return 77;
+    if (stranger != first)
+        return 3;
     return code == PROCINSPECT_ERROR_REPLACED && is_well ? 0 : 4;
 }
 

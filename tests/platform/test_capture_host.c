@@ -63,7 +63,9 @@ static void test_nothing_is_left(void **state) {
     }
     assert_int_equal(atomic_load(&child_signals), 0);
     assert_int_equal(count_descriptors(), descriptors);
-    assert_true(count_lines_of("/proc/self/maps") <= mappings + 4); /* malloc's own, at most */
+    /* A capture that left one would have left 100; the allocator, a sanitizer's above all, keeps
+     * some of its own. */
+    assert_true(count_lines_of("/proc/self/maps") < mappings + 50);
     sigaction(SIGCHLD, &before, NULL);
     child_end(&child);
 }
