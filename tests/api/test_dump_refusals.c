@@ -94,6 +94,10 @@ static void limits_of_options_and_context(void **state) {
     options.max_dump_bytes = 800;
     assert_refused(tight_process, &options, PROCINSPECT_ERROR_TOO_LARGE, &error);
     assert_non_null(strstr(error.message, "allows 800;"));
+    options.max_dump_bytes = 100; /* no capture can get below that */
+    assert_refused(free_process, &options, PROCINSPECT_ERROR_TOO_LARGE, &error);
+    assert_non_null(strstr(error.message, "allows 100;"));
+    assert_non_null(strstr(error.message, "was not stopped"));
     options.max_dump_bytes = UINT64_C(1) << 40;
     procinspect_dump *dump = NULL;
     assert_int_equal(procinspect_dump_capture(free_process, &options, &dump, &error), 0);

@@ -116,3 +116,10 @@ int32_t pi_minidump_lay_out(const pi_snapshot *snapshot, pi_bytes report, uint64
     free(minidump.memory_positions);
     return pi_layout_finish(&minidump.layout, max_bytes, image, error);
 }
+
+uint64_t pi_minidump_least_bytes(uint32_t thread_count) {
+    /* The smallest context there is, ARM64's; stacks and texts come on top. */
+    uint64_t thread_bytes = PI_MINIDUMP_THREAD_BYTES + PI_MINIDUMP_CONTEXT_ARM64_BYTES;
+    uint64_t directory_bytes = ALWAYS_WRITTEN * PI_MINIDUMP_DIRECTORY_ENTRY_BYTES;
+    return PI_MINIDUMP_HEADER_BYTES + directory_bytes + thread_count * thread_bytes;
+}
