@@ -27,9 +27,12 @@
  * sizeof of the struct, then set what you want different; a NULL in place of one means the
  * defaults. All members that you don't set must stay as _init left them.
  *
+ * NULL in place of a handle is INVALID_ARGUMENT where a call can fail; functions that can't fail
+ * and are no _free need a valid one.
+ *
  * Errors. A call that can fail returns 0 or a negative code and takes a nullable procinspect_error
  * last. Where it fails its outputs are as they were. The library logs nothing, installs no signal
- * or exit handler, keeps no global state and never ends the process.
+ * or exit handler, keeps no global state and never ends the process unless it is asked to (kill.h).
  *
  * Threads. A procinspect_context, a procinspect_http, a procinspect_dump and a
  * procinspect_cancellation may be used from several threads at once; handed-out structs never

@@ -30,7 +30,8 @@ PROCINSPECT_API void procinspect_json_free(const procinspect_json *json);
 
 /* Option flags. */
 enum {
-    PROCINSPECT_JSON_REDACT = 0x1, /* values of environment variables become "[redacted]" */
+    PROCINSPECT_JSON_REDACT = 0x1, /* values of environment variables become "[redacted]";
+                                     command_line and description stay as they are */
     PROCINSPECT_JSON_INDENT = 0x2  /* for people; else compact */
 };
 

@@ -13,7 +13,7 @@
 
 enum { AMD64_COUNT = 27, FXSAVE_BYTES = 512, ARM64_COUNT = 34, FPSIMD_BYTES = 528 };
 
-/* NT_PRSTATUS and NT_PRFPREG of a thread in pause(), recorded on x86-64. */
+/* NT_PRSTATUS and NT_PRFPREG as the kernel lays them out on x86-64, another value in each. */
 static const uint64_t amd64_general[AMD64_COUNT] = {0x7ffe6bb8c0a8,
                                                     0x55f0c3a5ddb8,
                                                     0x7f0000001312,
