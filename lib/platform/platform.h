@@ -40,9 +40,9 @@ int32_t pi_own_pid(void);
 
 /*
  * Makes info->environment of the bytes of a process's environment (as of pi_environment_read; there
- * during the call only), for a listing: what of it may be handed out is the host's policy. 0; POLICY
- * where nothing may; NO_MEMORY where memory or arena gave no more. info has pid and, where it was
- * asked for, user_id.
+ * during the call only), for a listing: what of it may be handed out is the host's policy. 0;
+ * POLICY where nothing may; NO_MEMORY where memory or arena gave no more. info has pid and, where
+ * it was asked for, user_id.
  */
 typedef struct pi_environment_maker {
     int32_t (*make)(void *user, pi_bytes block, pi_arena *arena, procinspect_process_info *info);
