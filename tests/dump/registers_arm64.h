@@ -7,7 +7,7 @@
 /*
  * The registers of an ARM64 program that stood at a breakpoint two calls deep, after it had set the
  * rounding mode, computed with floating point numbers (v8 to v11) and compared; as its debugger
- * stub gave them.
+ * remote protocol gave them.
  */
 static const pi_registers_arm64 recorded_arm64 =
     {
