@@ -23,8 +23,11 @@ extern "C" {
  * The tree is the process, its descendants by parent link at one instant shortly after the call
  * begins, and all that these fork until they end, whatever became of their parents, sessions or
  * process groups. What was given to init before that instant, because its parent had ended, is not
- * in it: the link is lost, and nothing tells such a process from a stranger. Where it shares its
- * session with a member it is reported as escaped, and left alone.
+ * in it: the link is lost, and nothing tells such a process for sure from a stranger. Where it is
+ * no older than the process, and shares its session or its cgroup with a member, it is reported as
+ * escaped, with a text that says which of both, and left alone. A session that its new parent is
+ * in, too, as a shell's, tells nothing, nor does a cgroup that holds the calling process or an
+ * ancestor of the process, as a container's or a login's; a service's does.
  *
  * How it is done. A helper process, which the calling process starts for this and waits for (it has
  * no exit signal: SIGCHLD handlers and waits of the host's never notice it), holds every member
@@ -78,7 +81,8 @@ enum {
     PROCINSPECT_KILL_ALREADY_GONE = 2, /* was so when it was first looked at */
     PROCINSPECT_KILL_REFUSED = 3,      /* may not be signalled; it runs on */
     PROCINSPECT_KILL_SURVIVED = 4,     /* SIGKILL was sent, and it hasn't ended in time */
-    PROCINSPECT_KILL_ESCAPED = 5       /* no member, but maybe once one; see above. It runs on */
+    PROCINSPECT_KILL_ESCAPED = 5       /* no member, but maybe once one, by its session or cgroup;
+                                          see above. It runs on */
 };
 
 typedef struct procinspect_kill_item {

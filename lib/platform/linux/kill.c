@@ -140,16 +140,34 @@ static bool fill_item(pi_arena *arena, procinspect_kill_item *item, const pi_kil
     return item->name != NULL && (!needs_text || item->text != NULL);
 }
 
-static bool fill_escaped(pi_arena *arena, procinspect_kill_item *item,
-                         const pi_kill_process *process) {
-    static const char text[] = "It shares its session with the tree, and its parent has ended: it "
-                               "may have been of the tree "
-                               "before that was read. End it by its own id where that is so.";
+/* What it shares with the tree, and what to do about it. */
+static const char *escaped_text(pi_arena *arena, const pi_kill_tree *tree,
+                                const pi_kill_escaped *escaped) {
+    char cgroup[PI_KILL_CGROUP_CAPACITY + 16] = "", session[32] = "";
+    char text[sizeof cgroup + 512], repaired[3 * sizeof text];
+    if (escaped->shares_session)
+        snprintf(session, sizeof session, "session %d", (int)escaped->process.session_id);
+    if (escaped->cgroup >= 0)
+        snprintf(cgroup, sizeof cgroup, "cgroup %s",
+                 pi_kill_cgroup_path(tree->cgroups[escaped->cgroup].line));
+    snprintf(text, sizeof text,
+             "It shares the %s%s%s with the tree and is no older, and its parent is %d, which is "
+             "given the children of those that end: it may have been of the tree before that was "
+             "read. Look at it, and end it by its own id, %d, where that is so.",
+             session, session[0] != '\0' && cgroup[0] != '\0' ? " and the " : "", cgroup,
+             (int)escaped->process.parent_pid, (int)escaped->process.pid);
+    pi_utf8_repair_into(repaired, sizeof repaired, text, strlen(text));
+    return pi_arena_copy(arena, repaired, strlen(repaired));
+}
+
+static bool fill_escaped(pi_arena *arena, procinspect_kill_item *item, const pi_kill_tree *tree,
+                         const pi_kill_escaped *escaped) {
+    const pi_kill_process *process = &escaped->process;
     item->pid = process->pid;
     item->parent_pid = process->parent_pid;
     item->outcome = PROCINSPECT_KILL_ESCAPED;
     item->name = pi_utf8_repair(arena, process->name, strlen(process->name));
-    item->text = pi_arena_copy(arena, text, sizeof text - 1);
+    item->text = escaped_text(arena, tree, escaped);
     return item->name != NULL && item->text != NULL;
 }
 
@@ -175,7 +193,7 @@ static int32_t fill_report(const pi_kill_tree *tree, pi_arena *arena,
             complete =
                 fill_item(arena, &items[i], &tree->members[i], outcome_of(tree, &tree->members[i]));
         else
-            complete = fill_escaped(arena, &items[i], &tree->escaped[i - tree->member_count]);
+            complete = fill_escaped(arena, &items[i], tree, &tree->escaped[i - tree->member_count]);
         count_outcome(&filled, items[i].outcome);
     }
     if (!complete)

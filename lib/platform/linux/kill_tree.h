@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "platform/linux/helper.h"
+#include "platform/linux/kill_cgroup.h"
 #include "platform/linux/kill_index.h"
 
 /*
@@ -67,6 +68,20 @@ typedef struct pi_kill_process {
     char name[17];
 } pi_kill_process;
 
+/* A cgroup that members are in, as /proc/PID/cgroup has it. */
+enum { PI_KILL_CGROUP_CAPACITY = 1024 };
+typedef struct pi_kill_cgroup {
+    size_t length;
+    char line[PI_KILL_CGROUP_CAPACITY]; /* ends with a NUL */
+} pi_kill_cgroup;
+
+/* No member, but maybe once one. */
+typedef struct pi_kill_escaped {
+    pi_kill_process process;
+    bool shares_session;
+    int32_t cgroup; /* the one it shares, of tree->cgroups; -1 for none */
+} pi_kill_escaped;
+
 typedef struct pi_kill_fork {
     int32_t parent_pid;
     int32_t child_pid;
@@ -90,6 +105,8 @@ enum {
     PI_KILL_MAX_PROCESSES = 262144, /* on the system */
     PI_KILL_MAX_MEMBERS = 131072,
     PI_KILL_MAX_ESCAPED = 4096,
+    PI_KILL_MAX_ANCESTORS = 4096,
+    PI_KILL_MAX_CGROUPS = 64,
     PI_KILL_MAX_FORKS = 65536 /* heard of while the tree is read */
 };
 
@@ -134,11 +151,15 @@ struct pi_kill_tree {
     bool is_read; /* forks are told from here on at once, no longer kept in `forks` */
     uint64_t walk_start_ticks;
     size_t process_count;
+    uint32_t cgroup_count;
+    uint32_t ancestor_count;
     pi_kill_index members_by_pid;
     pi_kill_index threads; /* of seized members: tid to state */
 
     pi_kill_member members[PI_KILL_MAX_MEMBERS];
-    pi_kill_process escaped[PI_KILL_MAX_ESCAPED];
+    pi_kill_escaped escaped[PI_KILL_MAX_ESCAPED];
+    int32_t ancestors[PI_KILL_MAX_ANCESTORS]; /* of the root, its parent first */
+    pi_kill_cgroup cgroups[PI_KILL_MAX_CGROUPS];
     pi_kill_process processes[PI_KILL_MAX_PROCESSES];
     pi_kill_fork forks[PI_KILL_MAX_FORKS];
     void (*visit_child)(pi_kill_tree *tree, int32_t parent, int32_t child);
@@ -227,8 +248,19 @@ void pi_kill_kill_member(pi_kill_tree *tree, pi_kill_member *member);
 /* Waits for news, at most this long. False when there were none. */
 bool pi_kill_wait(pi_kill_tree *tree, uint64_t limit_ns);
 
+/* --- kill_cgroup.c --- */
+
+/* Notes which cgroups the members are in who live. */
+void pi_kill_note_cgroups(pi_kill_tree *tree);
+/* Forgets those that this process is in. */
+void pi_kill_drop_cgroups_of(pi_kill_tree *tree, int32_t pid);
+/* The one of them that this process is in; -1 for none. */
+int32_t pi_kill_find_cgroup(const pi_kill_tree *tree, int32_t pid);
+
 /* --- kill_escaped.c --- */
 
+/* Notes what tells orphans of the tree from others, while the members live. */
+void pi_kill_prepare_escaped(pi_kill_tree *tree);
 /* Orphans that may have been of the tree; into tree->escaped. */
 void pi_kill_find_escaped(pi_kill_tree *tree);
 
