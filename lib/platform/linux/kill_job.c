@@ -207,8 +207,10 @@ void pi_kill_job(pi_helper *helper, void *argument) {
     pi_kill_open_events(tree);
     if (!read_and_check(tree) || tree->only_check)
         return;
-    if (tree->grace_ns != 0)
+    if (tree->grace_ns != 0) {
+        pi_kill_prepare_escaped(tree);
         ask_to_end(tree);
+    }
     if (is_left(tree) && !pi_helper_must_stop(helper))
         hold(tree);
     if (is_left(tree) && pi_helper_must_stop(helper)) {
@@ -216,8 +218,10 @@ void pi_kill_job(pi_helper *helper, void *argument) {
         pi_kill_let_go(tree);
         return;
     }
-    if (is_left(tree))
+    if (is_left(tree)) {
+        pi_kill_prepare_escaped(tree);
         kill_all(tree);
+    }
     pi_kill_find_escaped(tree);
     pi_kill_close_events(tree);
 }
