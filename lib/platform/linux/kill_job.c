@@ -187,7 +187,8 @@ static bool kill_now(pi_kill_tree *tree, uint64_t until) {
 static void kill_all(pi_kill_tree *tree) {
     uint64_t until = raw_now_ns() + tree->limit_ns;
     tree->phase = PI_KILL_KILLING;
-    if (!kill_now(tree, until) && pi_kill_wait(tree, 0))
+    /* The last part is for the reaper, whose end takes a moment, too. */
+    if (!kill_now(tree, until - tree->limit_ns / 4) && pi_kill_wait(tree, 0))
         tree->is_exact = false; /* it goes on forking, faster than we hear */
     for (size_t i = 0; i < tree->member_count; i++)
         tree->members[i].is_reaper = false;
