@@ -37,10 +37,10 @@ extern "C" {
  * twice.
  *
  * DELETE and stop end the process and all it started (kill.h): 204 when all of them are gone, 500
- * with a list where some are not. For the host's own process, 0, they answer 204 first: the tree is
- * ended when the host frees that response, the host's process last, and
- * procinspect_http_response_free does not return. A host therefore frees a response once it is
- * sent, and not before.
+ * with a list where some are not; its member report has what became of each (json.h). For the
+ * host's own process, 0, they answer 204 first: the tree is ended when the host frees that
+ * response, the host's process last, and procinspect_http_response_free does not return. A host
+ * therefore frees a response once it is sent, and not before.
  *
  * Errors are application/problem+json: type, title, status, detail, and Message and
  * ExceptionMessage with detail's text.

@@ -3,6 +3,7 @@
 #define PROCINSPECT_JSON_H
 
 #include <procinspect/dump.h>
+#include <procinspect/kill.h>
 #include <procinspect/process.h>
 
 #ifdef __cplusplus
@@ -97,6 +98,13 @@ PROCINSPECT_API int32_t procinspect_json_dump_report(const procinspect_dump_repo
                                                      const procinspect_json_options *options,
                                                      const procinspect_json **json,
                                                      procinspect_error *error);
+/* The report of an ended tree: the members of procinspect_kill_report by their own names, is_exact
+ * as a boolean; items as an array of objects pid, parent_pid, name, outcome ("not_tried", "ended",
+ * "already_gone", "refused", "survived", "escaped"), text. */
+PROCINSPECT_API int32_t procinspect_json_kill_report(const procinspect_kill_report *report,
+                                                     const procinspect_json_options *options,
+                                                     const procinspect_json **json,
+                                                     procinspect_error *error);
 /* What application/problem+json carries: type "about:blank", title (the phrase of the HTTP status,
  * 400 to 599), status, detail, and Kudu's Message and ExceptionMessage with detail's text. For a
  * host that wants its own refusals to look like those of the routes. */
@@ -104,6 +112,13 @@ PROCINSPECT_API int32_t procinspect_json_problem(uint32_t status, const char *de
                                                  const procinspect_json_options *options,
                                                  const procinspect_json **json,
                                                  procinspect_error *error);
+/* The same with one more member, report: procinspect_json_kill_report's object. For a tree that
+ * was not ended whole. */
+PROCINSPECT_API int32_t procinspect_json_kill_problem(uint32_t status, const char *detail,
+                                                      const procinspect_kill_report *report,
+                                                      const procinspect_json_options *options,
+                                                      const procinspect_json **json,
+                                                      procinspect_error *error);
 
 #ifdef __cplusplus
 }

@@ -37,7 +37,7 @@ static bool is_alive(const procinspect_kill_item *item) {
     return item->outcome == PROCINSPECT_KILL_SURVIVED || item->outcome == PROCINSPECT_KILL_REFUSED;
 }
 
-/* One line for each, as far as they fit. */
+/* One line for each, as far as they fit; all of them are in the problem's report. */
 static int32_t answer_survivors(pi_http_exchange *exchange, const procinspect_kill_report *report,
                                 procinspect_error *error) {
     char *list = pi_arena_alloc(exchange->arena, LONGEST_LIST);
@@ -55,7 +55,14 @@ static int32_t answer_survivors(pi_http_exchange *exchange, const procinspect_ki
                                      item->pid, item->name, item->text);
     }
     list[pi_utf8_prefix(list, strlen(list))] = '\0';
-    return pi_http_answer_problem(exchange, 500, list, error);
+    pi_http_response_clear(exchange->response);
+    procinspect_json_options options = pi_http_json_options(exchange, 0);
+    const procinspect_json *json;
+    int32_t code = procinspect_json_kill_problem(500, list, report, &options, &json, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    return pi_http_response_set_json(exchange->response, 500, "application/problem+json", json,
+                                     error);
 }
 
 static int32_t end_now(pi_http_exchange *exchange, const procinspect_process *process,

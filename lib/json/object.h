@@ -51,6 +51,7 @@ json_t *pi_json_item_end(pi_json_object *object);
 void pi_json_put_process_item(pi_json_object *object, const procinspect_process_info *info);
 json_t *pi_json_thread_items(pi_json_document *document, const procinspect_thread_list *list);
 json_t *pi_json_module_items(pi_json_document *document, const procinspect_module_list *list);
+json_t *pi_json_kill_report(pi_json_document *document, const procinspect_kill_report *report);
 json_t *pi_json_variables(pi_json_document *document, const procinspect_environment *environment);
 
 #endif

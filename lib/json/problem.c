@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
-#include "json/document.h"
+#include "json/object.h"
 
 /* The reason phrases of the statuses that the routes and a host around them answer. */
 static const char *title_of(uint32_t status) {
@@ -44,18 +44,37 @@ static json_t *problem_object(pi_json_document *document, uint32_t status, const
     return object;
 }
 
+static int32_t begin_problem(pi_json_document *document, const char *function, uint32_t status,
+                             const char *detail, const procinspect_json_options *options,
+                             const procinspect_json *const *json, procinspect_error *error) {
+    if (status < 400 || status > 599)
+        return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
+                            "%s: status %u is none of an error; use 400 to 599.", function,
+                            (unsigned)status);
+    return pi_json_document_begin(document, function, detail, json, options, error);
+}
+
 int32_t procinspect_json_problem(uint32_t status, const char *detail,
                                  const procinspect_json_options *options,
                                  const procinspect_json **json, procinspect_error *error) {
-    if (status < 400 || status > 599)
-        return pi_error_set(
-            error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
-            "procinspect_json_problem: status %u is none of an error; use 400 to 599.",
-            (unsigned)status);
     pi_json_document document;
     int32_t code =
-        pi_json_document_begin(&document, "procinspect_json_problem", detail, json, options, error);
+        begin_problem(&document, "procinspect_json_problem", status, detail, options, json, error);
     if (code != PROCINSPECT_OK)
         return code;
     return pi_json_document_end(&document, problem_object(&document, status, detail), json, error);
+}
+
+int32_t procinspect_json_kill_problem(uint32_t status, const char *detail,
+                                      const procinspect_kill_report *report,
+                                      const procinspect_json_options *options,
+                                      const procinspect_json **json, procinspect_error *error) {
+    pi_json_document document;
+    int32_t code = begin_problem(&document, "procinspect_json_kill_problem", status,
+                                 report != NULL ? detail : NULL, options, json, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    json_t *object = problem_object(&document, status, detail);
+    pi_json_set(&document, object, "report", pi_json_kill_report(&document, report));
+    return pi_json_document_end(&document, object, json, error);
 }
