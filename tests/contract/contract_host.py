@@ -83,13 +83,16 @@ def curl(url, method="GET", headers=(), more=(), timeout_s=REQUEST_TIMEOUT_S):
 class Host:
     """A host of its own, on a free port of the loopback address."""
 
-    def __init__(self, *options, listen="127.0.0.1:0", user_id=None, environment=None):
+    def __init__(
+        self, *options, listen="127.0.0.1:0", user_id=None, environment=None, launcher=()
+    ):
         self.folder = tempfile.mkdtemp(prefix="procinspect-contract-")
         self.stderr_file = open(os.path.join(self.folder, "stderr"), "w+b")
         command = [self.install() if user_id is not None else Programs.host]
         if user_id is not None:
             ids = [f"--reuid={user_id}", f"--regid={user_id}", "--clear-groups"]
             command = ["setpriv", *ids, "--inh-caps=-all", *command]
+        command = [*launcher, *command]  # which executes what follows it
         variables = {**os.environ, **(environment or {})}
         for name in {"WEBSITE_INSTANCE_ID", "LD_LIBRARY_PATH"} - set(environment or {}):
             variables.pop(name, None)

@@ -1,16 +1,26 @@
 """DELETE and stop: the tree is gone, what may not be ended is refused, the host ends itself last."""
 
 import os
+import select
 import signal
 import subprocess
+import threading
 import unittest
 
-from contract_case import ContractCase, main, proc_stat, read_proc, wait_until
-from contract_host import Host, ORDINARY_USER_ID
+from contract_case import PROBLEM_MEMBERS, ContractCase, main, proc_stat, read_proc, wait_until
+from contract_host import Host, ORDINARY_USER_ID, Programs
 
 OWN_TREES = 100 if os.environ.get("PROCINSPECT_TEST_SOAK") else 10
 # A shell, a child, a grandchild; the grandchild's pid is told.
 TREE = "sleep 600 & sh -c 'sleep 600 & echo $!; wait' & wait"
+# Becomes the host, which has six children and grandchildren then.
+PARENT_LAUNCHER = (
+    "/bin/sh",
+    "-c",
+    "sleep 600 & sh -c 'sleep 600 & wait' & setsid sh -c 'sleep 600 & wait' & sleep 600 & "
+    'exec "$@"',
+    "sh",
+)
 DEAF_TREE = "trap '' TERM; echo $$; while :; do sleep 1; done"
 
 
@@ -33,6 +43,49 @@ def children_of(pid):
     return found
 
 
+def tree_of(pid):
+    members = [pid]
+    for each in members:
+        members += children_of(each)
+    return members
+
+
+def have_ended(pidfds):
+    poll = select.poll()
+    for pidfd in pidfds:
+        poll.register(pidfd, select.POLLIN)
+    return {pidfd for pidfd, _ in poll.poll(0)}
+
+
+class LastWatch(threading.Thread):
+    """Waits for the end of one process, and sees at once which others have not ended by then."""
+
+    def __init__(self, last, others):
+        super().__init__()
+        self.last = os.pidfd_open(last)
+        self.others = {os.pidfd_open(pid): pid for pid in others}
+        self.late = None
+        self.start()
+
+    def run(self):
+        poll = select.poll()
+        poll.register(self.last, select.POLLIN)
+        if poll.poll(60000):
+            ended = have_ended(self.others)
+            self.late = [pid for pidfd, pid in self.others.items() if pidfd not in ended]
+
+    def close(self):
+        """What is left of them is ended here."""
+        for pidfd in (self.last, *self.others):
+            try:
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.join()
+        for pidfd in (self.last, *self.others):
+            os.close(pidfd)
+
+
 class Kills(ContractCase):
     host_options = ("--allow", "kill")
 
@@ -40,9 +93,7 @@ class Kills(ContractCase):
         """The shell, and all that it started."""
         shell = self.start(["/bin/sh", "-c", script], stdout=subprocess.PIPE)
         last = int(shell.stdout.readline())
-        members = [shell.pid]
-        for pid in members:
-            members += children_of(pid)
+        members = tree_of(shell.pid)
         self.assertIn(last, members)
         return shell, members
 
@@ -70,6 +121,17 @@ class Kills(ContractCase):
         answer = self.host.get(f"/api/processes/{shell.pid}?grace=20", method="DELETE")
         self.assert_ended(answer, members)
         self.assertEqual(shell.wait(), 7)
+
+    def test_the_shortest_and_the_longest_grace(self):
+        for grace, status in (("0", -signal.SIGKILL), ("600", 7), ("+600", None), ("0600", 7)):
+            with self.subTest(grace):
+                shell, members = self.start_tree("trap 'exit 7' TERM; sleep 600 & echo $!; wait")
+                path = f"/api/processes/{shell.pid}?grace={grace}"
+                if status is None:  # a plus is a space in a query
+                    self.problem(path, 400, "grace is", method="DELETE")
+                    continue
+                self.assert_ended(self.host.get(path, method="DELETE"), members)
+                self.assertEqual(shell.wait(), status)
 
     def test_what_ignores_the_request_is_killed_after_the_grace(self):
         shell, members = self.start_tree(DEAF_TREE)
@@ -102,8 +164,39 @@ class Kills(ContractCase):
         self.addCleanup(host.stop)
         shell, members = self.start_tree()
         answer = host.get(f"/api/processes/{shell.pid}", method="DELETE")
-        self.assert_problem(answer, 403, "user")
+        pattern = f"kernel doesn't let this user signal the process {shell.pid} .*CAP_KILL"
+        self.assert_problem(answer, 403, pattern)
         self.assertFalse(any(is_gone(pid) for pid in members))
+
+    @unittest.skipUnless(os.getuid() == 0, "takes root to run as two users")
+    def test_a_host_that_serves_its_own_user_only(self):
+        host = Host("--allow", "kill", "--own-user", user_id=ORDINARY_USER_ID)
+        self.addCleanup(host.stop)
+        shell, members = self.start_tree()
+        answer = host.get(f"/api/processes/{shell.pid}", method="DELETE")
+        self.assert_problem(answer, 403, f"policy .*process {shell.pid}: .*user 0, .*own user")
+        self.assertFalse(any(is_gone(pid) for pid in members))
+
+    def test_a_member_that_sigkill_does_not_end(self):
+        stuck = os.path.join(os.path.dirname(Programs.threads), "stuck")
+        holder = self.start([stuck, "child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        line = holder.stdout.readline().decode()
+        if line.startswith("cannot"):
+            self.skipTest(line.strip())
+        root, member = map(int, line.split())
+        answer = self.host.get(f"/api/processes/{root}", method="DELETE")
+        self.assertEqual(answer.status, 500, answer.body)
+        self.assertEqual(answer.header("Content-Type"), "application/problem+json")
+        self.assert_common_headers(answer)
+        problem = answer.json()
+        self.assertEqual(set(problem), PROBLEM_MEMBERS | {"report"})
+        self.assertRegex(problem["detail"], rf"1 of the 3 .*\n{member} \(stuck\): SIGKILL was sent")
+        outcomes = {item["pid"]: item["outcome"] for item in problem["report"]["items"]}
+        self.assertEqual((outcomes[root], outcomes[member]), ("ended", "survived"))
+        self.assertEqual(proc_stat(member)[0], "D")
+        holder.stdin.close()
+        self.assertEqual(holder.wait(20), 0)
+        wait_until(lambda: is_gone(member))
 
     def test_a_host_that_does_not_allow_it(self):
         host = Host("--allow", "env,dump")
@@ -125,6 +218,24 @@ class Kills(ContractCase):
                     self.assert_common_headers(answer)
                     self.assertEqual(host.process.wait(20), -signal.SIGKILL)
                     self.assertEqual(host.stop()[1], "")
+
+    def test_the_host_ends_what_it_started_and_itself_last(self):
+        for run in range(OWN_TREES):
+            with self.subTest(run):
+                host = Host("--allow", "kill", launcher=PARENT_LAUNCHER)
+                wait_until(lambda host=host: len(tree_of(host.pid)) == 7)
+                witness = self.start(["/bin/sleep", "600"])
+                watch = LastWatch(host.pid, tree_of(host.pid)[1:])
+                answer = host.get("/api/processes/0", method="DELETE")
+                host.process.wait(20)
+                watch.join(60)
+                watch.close()
+                self.assertEqual((answer.exit_code, answer.status, answer.body), (0, 204, b""))
+                self.assert_common_headers(answer)
+                self.assertEqual(watch.late, [])
+                self.assertEqual(host.process.returncode, -signal.SIGKILL)
+                self.assertEqual(host.stop()[1], "")
+                self.assertIsNone(witness.poll())
 
     def test_nothing_is_left_stopped_or_open(self):
         before = self.host.descriptors()
