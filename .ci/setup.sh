@@ -41,6 +41,7 @@ need_for_tests() {
     need python3-lldb-19 /usr/bin/python3 -c 'import lldb'
     need libcmocka-dev library cmocka
     need libproc2-dev library libproc2
+    need python3-psutil /usr/bin/python3 -c 'import psutil'
 }
 
 # Installs what the need… calls found missing; does nothing where nothing is.

@@ -2,6 +2,7 @@
 /* Ending trees of 10, 200 and 2,000 members, and of workers that fork and end without pause, beside
  * psutil; with the survivors of each. */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <procinspect.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -45,8 +46,19 @@ static pid_t start_tree(const char *kind, int members) {
     return root;
 }
 
-/* Those of the tree that are alive; ends them. Nobody forks meanwhile. */
-static int count_survivors(void) {
+/* What was given to init by then, because its parent had ended, no parent link leads to. */
+static bool was_in_tree(int place, uint64_t read_at_ns) {
+    while ((place = history->processes[place].parent) >= 0) {
+        uint64_t end_ns = history->processes[place].end_ns;
+        if (end_ns != 0 && end_ns <= read_at_ns)
+            return false;
+    }
+    return true;
+}
+
+/* Those that are alive of what was in the tree when it was read, or was forked by it since; all
+ * that is alive is ended. Nobody forks meanwhile. */
+static int count_survivors(uint64_t read_at_ns) {
     int survivors = 0;
     atomic_store(&history->stop, 1);
     usleep(SETTLE_US);
@@ -61,14 +73,14 @@ static int count_survivors(void) {
         fclose(file);
         if (!is_read || strcmp(name, "tree") != 0 || state == 'Z' || state == 'X')
             continue;
-        survivors++;
+        survivors += was_in_tree(i, read_at_ns);
         kill(history->processes[i].pid, SIGKILL);
     }
     munmap(history, sizeof *history);
     return survivors;
 }
 
-static double end_with_library(pid_t root) {
+static double end_with_library(pid_t root, uint64_t *read_at_ns) {
     procinspect_context_options options;
     procinspect_context *context;
     procinspect_process *process;
@@ -82,19 +94,24 @@ static double end_with_library(pid_t root) {
         procinspect_kill_tree(process, NULL, &report, &error) != 0)
         bench_fail("%s", error.message);
     double took = bench_now() - begin;
+    *read_at_ns = report->read_at_ns;
     procinspect_kill_report_free(report);
     procinspect_process_free(process);
     procinspect_context_free(context);
     return took;
 }
 
-static double end_with_peer(pid_t root) {
+static double hear_peer(uint64_t *read_at_ns) {
     long long ns;
+    if (fscanf(peer_output, "%lld %" SCNu64, &ns, read_at_ns) != 2)
+        bench_fail("psutil gave no answer; python3-psutil has to be installed");
+    return (double)ns / 1e9;
+}
+
+static double end_with_peer(pid_t root, uint64_t *read_at_ns) {
     fprintf(peer_input, "%d\n", (int)root);
     fflush(peer_input);
-    if (fscanf(peer_output, "%lld", &ns) != 1)
-        bench_fail("the peer gave no answer; is python3-psutil installed?");
-    return (double)ns / 1e9;
+    return hear_peer(read_at_ns);
 }
 
 static void start_peer(void) {
@@ -109,7 +126,10 @@ static void start_peer(void) {
         _exit(127);
     }
     peer_input = fdopen(input[1], "w");
+    close(input[0]);
+    close(output[1]);
     peer_output = fdopen(output[0], "r");
+    hear_peer(&(uint64_t){0}); /* it stands */
 }
 
 static int compare(const void *left, const void *right) {
@@ -123,13 +143,17 @@ static void measure(const char *kind, int members) {
     for (int round = 0; round < ROUNDS; round++)
         for (int who = 0; who < 2; who++) {
             pid_t root = start_tree(kind, members);
-            took[who][round] = who == 0 ? end_with_library(root) : end_with_peer(root);
-            survivors[who] += count_survivors();
+            uint64_t read_at_ns = 0;
+            took[who][round] =
+                who == 0 ? end_with_library(root, &read_at_ns) : end_with_peer(root, &read_at_ns);
+            survivors[who] += count_survivors(read_at_ns);
         }
     for (int who = 0; who < 2; who++)
         qsort(took[who], ROUNDS, sizeof took[who][0], compare);
-    printf("%-8s %5d members: library %8.2f ms, %d left; psutil %8.2f ms, %d left\n", kind, members,
-           took[0][ROUNDS / 2] * 1e3, survivors[0], took[1][ROUNDS / 2] * 1e3, survivors[1]);
+    double library = took[0][ROUNDS / 2], peer = took[1][ROUNDS / 2];
+    printf("%-8s %5d members: library %8.2f ms, %d left; psutil %8.2f ms, %d left; %.2f x\n", kind,
+           members, library * 1e3, survivors[0], peer * 1e3, survivors[1], library / peer);
+    fflush(stdout);
 }
 
 int main(void) {
@@ -138,7 +162,8 @@ int main(void) {
     if (log_file < 0)
         bench_fail("no file %s", log_path);
     start_peer();
-    printf("Ending a tree: median of %d, and what was left alive in all of them\n", ROUNDS);
+    printf("Ending a tree: median of %d, what was left alive in all of them, and the ratio\n",
+           ROUNDS);
     measure("wide", 10);
     measure("wide", 200);
     measure("wide", 2000);
