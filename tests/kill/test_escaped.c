@@ -33,6 +33,7 @@ typedef struct arrangement {
     bool orphan_leaves_session;
     bool root_stays_in_session; /* of its ancestors */
     bool manager_is_parent;     /* of the root; else its grandparent */
+    bool test_gets_orphans;     /* in the manager's place, as a host that is init does */
     bool root_has_ended;        /* and nobody has waited for it */
     bool orphan_is_older;       /* than the root, in whose session and cgroup it is */
 } arrangement;
@@ -123,7 +124,8 @@ static _Noreturn void be_parent(const arrangement *how) {
 
 static _Noreturn void be_manager(const arrangement *how) {
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    if (!how->test_gets_orphans)
+        prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     setsid(); /* in the test's there may be other orphans */
     if (how->manager_joins)
         join(how);
@@ -188,7 +190,7 @@ static void check(const arrangement *how, const char *says, const char *says_not
         fail_msg("told of: %s", orphan->text);
     if (says != NULL) {
         assert_non_null(orphan);
-        assert_int_equal(orphan->parent_pid, pids->manager);
+        assert_int_equal(orphan->parent_pid, how->test_gets_orphans ? getpid() : pids->manager);
         char id[64];
         snprintf(id, sizeof id, "its own id, %d,", (int)pids->orphan);
         assert_non_null(strstr(orphan->text, id));
@@ -202,6 +204,13 @@ static void check(const arrangement *how, const char *says, const char *says_not
 static void orphans_of_the_session(void **state) {
     (void)state;
     check(&(arrangement){0}, "shares the session ", "cgroup");
+}
+
+static void orphans_that_came_to_the_host(void **state) {
+    (void)state;
+    check(&(arrangement){.test_gets_orphans = true}, "shares the session ", "cgroup");
+    check(&(arrangement){.test_gets_orphans = true, .manager_is_parent = true},
+          "shares the session ", "cgroup");
 }
 
 static void orphans_of_a_zombie(void **state) {
@@ -321,6 +330,7 @@ static int share_pids(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(orphans_of_the_session),
+        cmocka_unit_test(orphans_that_came_to_the_host),
         cmocka_unit_test(orphans_of_a_zombie),
         cmocka_unit_test(an_orphan_older_than_the_root),
         cmocka_unit_test(an_orphan_that_shares_nothing),

@@ -34,8 +34,8 @@ static void drop_common_cgroups(pi_kill_tree *tree) {
         pi_kill_drop_cgroups_of(tree, tree->ancestors[i]);
 }
 
-/* Whether orphans of the tree may have come to this process: init, or an ancestor. */
-static bool may_reap(const pi_kill_tree *tree, int32_t pid) {
+/* Init, or an ancestor of the root: who may have been given orphans of the tree. */
+static bool is_above(const pi_kill_tree *tree, int32_t pid) {
     if (pid == 1)
         return true;
     for (uint32_t i = 0; i < tree->ancestor_count; i++)
@@ -64,13 +64,13 @@ static bool is_known(const pi_kill_tree *tree, const pi_kill_process *process) {
     int32_t place = pi_kill_index_find(&tree->members_by_pid, process->pid);
     return (place >= 0 && tree->members[place].start_ticks == process->start_ticks) ||
            process->pid == tree->host_pid || process->pid == tree->own_pid ||
-           process->parent_pid == tree->host_pid;
+           is_above(tree, process->pid);
 }
 
 /* That it may be an orphan of the tree's. */
 static bool is_candidate(const pi_kill_tree *tree, const pi_kill_process *process) {
     return process->start_ticks >= tree->root_start_ticks && process->state != 'Z' &&
-           may_reap(tree, process->parent_pid) && !is_known(tree, process);
+           is_above(tree, process->parent_pid) && !is_known(tree, process);
 }
 
 void pi_kill_prepare_escaped(pi_kill_tree *tree) {
