@@ -27,6 +27,11 @@ extern "C" {
  * only what they need is read; `known` of the answer has the bits of what could be read. A member
  * whose bit is not in `known` holds 0 or NULL, and means nothing. Linux sources stand at each
  * member of procinspect_process_info below.
+ *
+ * A process whose main thread has ended (pthread_exit in main) lives on as long as another thread
+ * does. What the main thread's files no longer tell (STATE, TRACER, command line, executable,
+ * memory, open files, environment, modules) is then told by those of the first thread that lives,
+ * below /proc/PID/task/TID; its threads show the main thread as 'Z'.
  */
 #define PROCINSPECT_PROCESS_NAME (UINT64_C(1) << 0)
 #define PROCINSPECT_PROCESS_PARENT (UINT64_C(1) << 1)
@@ -78,7 +83,7 @@ typedef struct procinspect_process_info {
     int32_t process_group_id;
     int32_t session_id;
     /* STATE: the kernel's letter for the main thread, 'R', 'S', 'D', 'T', 't', 'Z' …; stat,
-     * field 3. */
+     * field 3. 'Z', a zombie, only where no other thread lives. */
     uint32_t os_state;
     /* NICE: −20 to 19. stat, field 19. */
     int32_t nice;
@@ -86,7 +91,8 @@ typedef struct procinspect_process_info {
     uint32_t thread_count;
     /* USER_ID: the effective user, from the owner of the directory /proc/PID. */
     uint32_t user_id;
-    /* TRACER: pid of the debugger attached to the main thread, 0 for none. status, TracerPid. */
+    /* TRACER: pid of the debugger attached to the main thread, 0 for none; of the first that lives
+     * where that one has ended. status, TracerPid. */
     int32_t tracer_pid;
     /* OPEN_FILE_COUNT: descriptors in use, saturating. Entries of /proc/PID/fd. */
     uint32_t open_file_count;

@@ -42,7 +42,7 @@ static void a_listing_has_the_processes_and_nothing_else(void **state) {
     (void)state;
     const procinspect_process_list *list = list_of(0);
     /* 25 ended while it was recorded; 007 and 4294967297 are no names of processes. */
-    static const int32_t pids[] = {17, 18, 22, 23, 24, 26};
+    static const int32_t pids[] = {17, 18, 22, 23, 24, 26, 27};
     assert_int_equal(list->count, sizeof pids / sizeof pids[0]);
     for (size_t i = 0; i < list->count; i++)
         assert_int_equal(list->items[i]->pid, pids[i]);
@@ -153,6 +153,35 @@ static void kernel_threads_and_zombies_say_why(void **state) {
     procinspect_process_list_free(list);
 }
 
+/* Its main thread has ended: thread 28 has the files that tell something. */
+static void a_process_that_lives_without_its_main_thread(void **state) {
+    (void)state;
+    const procinspect_process_list *list = list_of(FOR_LISTS);
+    const procinspect_process_info *info = item_of(list, 27);
+    assert_true(info->known == FOR_LISTS);
+    assert_int_equal(info->os_state, 'S');
+    assert_int_equal(info->thread_count, 2);
+    assert_string_equal(info->name, "Leaderless-service");
+    assert_string_equal(info->command_line, "/opt/Leaderless-service");
+    assert_string_equal(info->executable_path, "/opt/Leaderless-service");
+    assert_int_equal(info->resident_memory_bytes, 2048 * 1024);
+    assert_int_equal(info->tracer_pid, 18);
+    assert_int_equal(info->open_file_count, 2);
+    assert_string_equal(info->web_job_name, "queue");
+    procinspect_process_list_free(list);
+    /* And where nothing but the one member is asked for. */
+    list = list_of(PROCINSPECT_PROCESS_COMMAND_LINE);
+    assert_string_equal(item_of(list, 27)->command_line, "/opt/Leaderless-service");
+    procinspect_process_list_free(list);
+
+    const procinspect_process_info *read =
+        info_of(context, 27, PROCINSPECT_PROCESS_OPEN_FILES | PROCINSPECT_PROCESS_ENVIRONMENT);
+    assert_int_equal(read->open_files->count, 2);
+    assert_string_equal(read->open_files->items[1]->name, "socket:[78]");
+    assert_int_equal(read->environment->count, 2);
+    procinspect_process_info_free(read);
+}
+
 static void threads_of_a_process(void **state) {
     (void)state;
     procinspect_process *process = process_of(context, 17);
@@ -258,6 +287,7 @@ int main(void) {
         cmocka_unit_test(a_stat_file_that_was_cut_is_unknown_not_wrong),
         cmocka_unit_test(what_the_other_files_answer),
         cmocka_unit_test(kernel_threads_and_zombies_say_why),
+        cmocka_unit_test(a_process_that_lives_without_its_main_thread),
         cmocka_unit_test(threads_of_a_process),
         cmocka_unit_test(open_files_of_a_process),
         cmocka_unit_test(children_are_found_by_their_parent),

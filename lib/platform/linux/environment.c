@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "platform/linux/environ.h"
-#include "platform/linux/linux.h"
+#include "platform/linux/living.h"
 
 enum { LONGEST_ENVIRONMENT = 4 * 1024 * 1024 };
 
@@ -34,23 +34,41 @@ static int32_t check_failure(const pi_process *process, int os_errno, procinspec
     /* Newer kernels answer ESRCH, and let root alone look. */
     if (os_errno == ESRCH || os_errno == EACCES || os_errno == EPERM) {
         int32_t code = pi_process_stat(process, &text, &stat, error);
-        if (code != PROCINSPECT_OK || stat.is_kernel_thread || pi_stat_is_dead(&stat))
+        if (code != PROCINSPECT_OK || stat.is_kernel_thread)
             return code;
+        if (pi_stat_is_dead(&stat))
+            return pi_process_check_memory(process, error);
     }
     int32_t code = os_errno == ESRCH ? pi_process_check_memory(process, error) : PROCINSPECT_OK;
     return code != PROCINSPECT_OK ? code : pi_process_failed(process, "environ", os_errno, error);
 }
 
+/* The file of a thread that lives into the buffer, which is empty where there is nothing. */
+static int32_t read_file(const pi_process *process, pi_buffer *buffer, procinspect_error *error) {
+    pi_living living = {0};
+    pi_process files = *process;
+    int result;
+    int32_t code;
+    do {
+        result = pi_environ_file_read(files.directory, "environ", buffer);
+        if (result != 0)
+            buffer->length = 0;
+        code = buffer->length == 0 ? pi_living_turn_process(process, &living, &files, error)
+                                   : PI_LIVING_STANDS;
+    } while (code == PI_LIVING_TURNED);
+    pi_living_close(process, &files);
+    if (code != PI_LIVING_STANDS)
+        return code;
+    if (result != 0)
+        return check_failure(process, -result, error);
+    /* The file of a process that has ended is empty, too. */
+    return buffer->length == 0 ? pi_process_check_memory(process, error) : PROCINSPECT_OK;
+}
+
 int32_t pi_environment_read(const pi_process *process, pi_arena *arena, pi_bytes *environment,
                             procinspect_error *error) {
     pi_buffer buffer = {0};
-    int result = pi_environ_file_read(process->directory, "environ", &buffer);
-    if (result != 0)
-        buffer.length = 0;
-    int32_t code = result == 0 ? PROCINSPECT_OK : check_failure(process, -result, error);
-    /* The file of a process that has ended is empty, too. */
-    if (result == 0 && buffer.length == 0)
-        code = pi_process_check_memory(process, error);
+    int32_t code = read_file(process, &buffer, error);
     if (code == PROCINSPECT_OK) {
         const char *copy = pi_arena_copy(arena, buffer.data, buffer.length);
         if (copy == NULL)

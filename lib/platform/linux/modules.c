@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "platform/linux/auxv.h"
-#include "platform/linux/linux.h"
+#include "platform/linux/living.h"
 #include "platform/linux/module_info.h"
 #include "platform/linux/module_mappings.h"
 
@@ -255,8 +255,9 @@ int32_t pi_modules_from_maps(const pi_process *process, const void *maps, size_t
 
 /* The text of maps; a process without memory of its own (kernel thread, zombie) has an empty one.
  */
-static int32_t read_maps(const pi_process *process, pi_buffer *maps, procinspect_error *error) {
-    int result = pi_read_file_at(process->directory, "maps", maps, largest_maps + 1);
+static int32_t read_maps(const pi_process *process, const pi_process *files, pi_buffer *maps,
+                         procinspect_error *error) {
+    int result = pi_read_file_at(files->directory, "maps", maps, largest_maps + 1);
     if (result == -ESRCH || (result == 0 && maps->length == 0)) {
         maps->length = 0;
         return pi_process_check_memory(process, error);
@@ -275,11 +276,23 @@ int32_t pi_modules_read(const pi_process *process, uint64_t base_address, uint64
                         pi_arena *arena, procinspect_module_list *list, procinspect_error *error) {
     pi_buffer maps = {0};
     procinspect_module_list found;
-    int32_t result = read_maps(process, &maps, error);
-    if (result == PROCINSPECT_OK)
-        result = read_modules(process, maps.data, maps.length, base_address, members, arena, &found,
-                              error);
+    pi_living living = {0};
+    pi_process files = *process;
+    int32_t result, turned;
+    do {
+        result = read_maps(process, &files, &maps, error);
+        if (result == PROCINSPECT_OK)
+            result = read_modules(&files, maps.data, maps.length, base_address, members, arena,
+                                  &found, error);
+        /* Had the thread ended meanwhile, the objects couldn't be read, all or some. */
+        turned = pi_living_may_help(result)
+                     ? pi_living_turn_process(process, &living, &files, error)
+                     : PI_LIVING_STANDS;
+    } while (turned == PI_LIVING_TURNED);
+    pi_living_close(process, &files);
     pi_buffer_free(&maps);
+    if (turned != PI_LIVING_STANDS)
+        return turned;
     if (result != PROCINSPECT_OK)
         return result;
     if (base_address != 0 && found.count == 0)

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "platform/linux/linux.h"
+#include "platform/linux/living.h"
 
 enum {
     MAX_OPEN_FILES = 1048576,
@@ -20,6 +20,7 @@ typedef struct open_file_scan {
     int directory; /* of its descriptors */
     pi_arena *arena;
     procinspect_error *error;
+    bool is_whole; /* each descriptor that was listed could be read, and there were any */
 } open_file_scan;
 
 static int32_t exhausted(const open_file_scan *scan) {
@@ -81,7 +82,7 @@ static int32_t read_file(const open_file_scan *scan, int32_t descriptor,
     return *file == NULL ? exhausted(scan) : PROCINSPECT_OK;
 }
 
-static int32_t read_all(const open_file_scan *scan, const pi_numbers *descriptors,
+static int32_t read_all(open_file_scan *scan, const pi_numbers *descriptors,
                         procinspect_open_file_list *list) {
     const procinspect_open_file **items =
         pi_arena_alloc_array(scan->arena, descriptors->count, sizeof *items);
@@ -96,8 +97,8 @@ static int32_t read_all(const open_file_scan *scan, const pi_numbers *descriptor
     }
     /* None is what the directory of a process that has ended holds, too, and those that went
      * meanwhile may have gone with it. */
-    bool is_whole = count != 0 && count == descriptors->count;
-    int32_t code = is_whole ? PROCINSPECT_OK : pi_process_check(scan->process, scan->error);
+    scan->is_whole = count != 0 && count == descriptors->count;
+    int32_t code = scan->is_whole ? PROCINSPECT_OK : pi_process_check(scan->process, scan->error);
     if (code == PROCINSPECT_OK)
         *list = (procinspect_open_file_list){items, count, scan->process->pid};
     return code;
@@ -123,24 +124,46 @@ static int32_t check_failure(const pi_process *process, int os_errno,
     pi_stat stat;
     if ((os_errno == EACCES || os_errno == EPERM) &&
         pi_process_stat(process, &text, &stat, NULL) == PROCINSPECT_OK && pi_stat_is_dead(&stat)) {
+        int32_t code = pi_process_check_memory(process, error);
+        if (code != PROCINSPECT_OK)
+            return code;
         *list = (procinspect_open_file_list){.pid = process->pid};
         return PROCINSPECT_OK;
     }
     return pi_process_failed(process, "fd", os_errno, error);
 }
 
+static int32_t read_below(open_file_scan *scan, int directory, procinspect_open_file_list *list) {
+    scan->is_whole = false;
+    scan->directory = openat(directory, "fd", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (scan->directory < 0)
+        return check_failure(scan->process, errno, list, scan->error);
+    pi_numbers descriptors = {0};
+    int32_t code = read_descriptors(scan, &descriptors);
+    if (code == PROCINSPECT_OK)
+        code = read_all(scan, &descriptors, list);
+    free(descriptors.items);
+    pi_close(scan->directory);
+    return code;
+}
+
 int32_t pi_open_files_read(const pi_process *process, pi_arena *arena,
                            procinspect_open_file_list *list, procinspect_error *error) {
     open_file_scan scan = {.process = process, .arena = arena, .error = error};
-    scan.directory =
-        openat(process->directory, "fd", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (scan.directory < 0)
-        return check_failure(process, errno, list, error);
-    pi_numbers descriptors = {0};
-    int32_t code = read_descriptors(&scan, &descriptors);
+    procinspect_open_file_list found;
+    pi_living living = {0};
+    pi_process files = *process;
+    int32_t code, turned;
+    do {
+        code = read_below(&scan, files.directory, &found);
+        turned = scan.is_whole || !pi_living_may_help(code)
+                     ? PI_LIVING_STANDS
+                     : pi_living_turn_process(process, &living, &files, error);
+    } while (turned == PI_LIVING_TURNED);
+    pi_living_close(process, &files);
+    if (turned != PI_LIVING_STANDS)
+        return turned;
     if (code == PROCINSPECT_OK)
-        code = read_all(&scan, &descriptors, list);
-    free(descriptors.items);
-    pi_close(scan.directory);
+        *list = found;
     return code;
 }

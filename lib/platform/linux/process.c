@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "platform/linux/linux.h"
+#include "platform/linux/living.h"
 #include "platform/linux/status.h"
 
 static int32_t not_running(int32_t pid, int os_errno, procinspect_error *error) {
@@ -99,7 +99,9 @@ int32_t pi_process_check_memory(const pi_process *process, procinspect_error *er
     pi_stat_text text;
     pi_stat stat;
     int32_t code = pi_process_stat(process, &text, &stat, error);
-    if (code == PROCINSPECT_OK && pi_stat_is_ending(&stat))
+    if (code == PROCINSPECT_OK &&
+        (pi_stat_is_ending(&stat) ||
+         (pi_stat_has_lost_main_thread(&stat) && !pi_living_has_any(process))))
         return pi_error_set(error, PROCINSPECT_ERROR_GONE, ESRCH,
                             "The process with the Id %d is ending, and its memory has gone "
                             "already; list the processes again.",

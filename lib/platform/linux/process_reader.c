@@ -60,8 +60,8 @@ static void take_stat(const pi_system *system, uint64_t members, const pi_stat *
 static int read_command_line(pi_process_reading *reading) {
     if (reading->has_command_line)
         return 0;
-    int result = pi_proc_read_bytes(reading->files->directory,
-                                    pi_reading_path(reading->files, "cmdline").text,
+    const pi_process_files *files = reading->program_files;
+    int result = pi_proc_read_bytes(files->directory, pi_reading_path(files, "cmdline").text,
                                     &reading->reader->bytes, LONGEST_COMMAND_LINE);
     reading->has_command_line = result == 0;
     return result;
@@ -97,6 +97,14 @@ static int32_t read_stat_members(pi_process_reading *reading, uint64_t members) 
     if (result != 0)
         return pi_reading_failed(reading, members, -result);
     take_stat(reading->reader->system, members, &stat, reading->info);
+    reading->is_kernel_thread = stat.is_kernel_thread;
+    if (pi_stat_has_lost_main_thread(&stat)) {
+        int32_t turned = pi_reading_turn(reading, members);
+        if (turned < 0)
+            return turned;
+        if (turned == PI_READING_AGAIN && (members & PROCINSPECT_PROCESS_STATE) != 0)
+            reading->info->os_state = (unsigned char)reading->living.state;
+    }
     if ((members & PROCINSPECT_PROCESS_NAME) != 0) {
         int32_t code = read_name(reading, &stat);
         if (code != 0)
@@ -144,9 +152,12 @@ static int32_t read_command_line_member(pi_process_reading *reading, uint64_t me
     procinspect_process_info *info = reading->info;
     /* Between the name and this no source fills the buffer. */
     int result = read_command_line(reading);
+    size_t length = result == 0 ? reader->bytes.length : 0;
+    int32_t turned = length == 0 ? pi_reading_turn(reading, members) : 0;
+    if (turned != 0)
+        return turned;
     if (result != 0)
         return pi_reading_failed(reading, members, -result);
-    size_t length = reader->bytes.length;
     info->command_line_bytes = pi_arena_copy(reader->arena, reader->bytes.data, length);
     info->command_line = pi_command_line_join(reader->arena, reader->bytes.data, length);
     if (info->command_line_bytes == NULL || info->command_line == NULL)
@@ -159,8 +170,11 @@ static int32_t read_command_line_member(pi_process_reading *reading, uint64_t me
 static int32_t read_executable_member(pi_process_reading *reading, uint64_t members) {
     char path[PI_EXECUTABLE_CAPACITY];
     size_t length;
-    int result =
-        pi_executable_read(reading->files->directory, reading->files->prefix, path, &length);
+    const pi_process_files *files = reading->program_files;
+    int result = pi_executable_read(files->directory, files->prefix, path, &length);
+    int32_t turned = result != 0 ? pi_reading_turn(reading, members) : 0;
+    if (turned != 0)
+        return turned;
     if (result != 0)
         return pi_reading_memory_failed(reading, members, -result);
     procinspect_process_info *info = reading->info;
@@ -210,28 +224,41 @@ static uint64_t take_status(const pi_status *status, uint64_t members,
 
 static int32_t read_status_members(pi_process_reading *reading, uint64_t members) {
     pi_buffer *text = &reading->reader->bytes;
-    int result =
-        pi_proc_read_bytes(reading->files->directory,
-                           pi_reading_path(reading->files, "status").text, text, LONGEST_STATUS);
+    const pi_process_files *files = reading->program_files;
+    int result = pi_proc_read_bytes(files->directory, pi_reading_path(files, "status").text, text,
+                                    LONGEST_STATUS);
+    uint64_t known = 0;
+    if (result == 0) {
+        pi_status status;
+        pi_status_parse(text->data, text->length, &status);
+        known = take_status(&status, members, reading->info);
+    }
+    int32_t turned = known != members ? pi_reading_turn(reading, members) : 0;
+    if (turned != 0)
+        return turned;
     if (result != 0)
         return pi_reading_failed(reading, members, -result);
-    pi_status status;
-    pi_status_parse(text->data, text->length, &status);
-    uint64_t known = take_status(&status, members, reading->info);
     reading->info->known |= known;
     return known == members ? 0 : pi_reading_explain_nothing(reading, members & ~known, 0);
 }
 
 static int32_t read_open_file_count(pi_process_reading *reading, uint64_t members) {
     pi_numbers numbers = {0};
-    int result =
-        pi_proc_read_numbers(reading->files->directory, pi_reading_path(reading->files, "fd").text,
-                             MAX_OPEN_FILES, &numbers);
-    if (result == -EACCES || result == -EPERM) {
+    const pi_process_files *files = reading->program_files;
+    int result = pi_proc_read_numbers(files->directory, pi_reading_path(files, "fd").text,
+                                      MAX_OPEN_FILES, &numbers);
+    if (result != -E2BIG && numbers.count == 0) {
+        free(numbers.items);
+        numbers = (pi_numbers){0};
+        int32_t turned = pi_reading_turn(reading, members);
+        if (turned != 0)
+            return turned;
         pi_stat_text text;
         pi_stat stat;
         /* Who has ended has nothing open, and the kernel shows that to root alone. */
-        if (pi_reading_stat(reading, &text, &stat) == 0 && pi_stat_is_dead(&stat))
+        if ((result == -EACCES || result == -EPERM) &&
+            pi_reading_stat(reading, &text, &stat) == 0 && pi_stat_is_dead(&stat) &&
+            !pi_stat_has_lost_main_thread(&stat))
             result = 0;
     }
     if (result != 0 && result != -E2BIG)
@@ -278,8 +305,14 @@ static int32_t make_environment(pi_process_reading *reading, pi_bytes block) {
 
 static int32_t read_environ_members(pi_process_reading *reading, uint64_t members) {
     pi_process_reader *reader = reading->reader;
-    int result = pi_environ_file_read(
-        reading->files->directory, pi_reading_path(reading->files, "environ").text, &reader->bytes);
+    const pi_process_files *files = reading->program_files;
+    int result = pi_environ_file_read(files->directory, pi_reading_path(files, "environ").text,
+                                      &reader->bytes);
+    if (result != 0 || reader->bytes.length == 0) {
+        int32_t turned = pi_reading_turn(reading, members);
+        if (turned != 0)
+            return turned;
+    }
     /* Kernel threads and zombies: newer kernels answer ESRCH, or let root alone look. */
     if (result == -ESRCH || result == -EACCES || result == -EPERM)
         reader->bytes.length = 0;
@@ -306,7 +339,7 @@ static int32_t read_environ_members(pi_process_reading *reading, uint64_t member
 /* Each file with the members that it answers, the one that tells of an ended process first. */
 static const struct {
     uint64_t members;
-    int32_t (*read)(pi_process_reading *reading, uint64_t members);
+    int32_t (*read)(pi_process_reading *reading, uint64_t members); /* PI_READING_AGAIN, too */
 } sources[] = {
     {PI_STAT_MEMBERS, read_stat_members},
     {OWNER_MEMBERS, read_owner_members},
@@ -320,10 +353,15 @@ enum { SOURCE_COUNT = sizeof sources / sizeof sources[0] };
 
 int32_t pi_process_reader_read(pi_process_reader *reader, const pi_process_files *files,
                                procinspect_process_info *info) {
-    pi_process_reading reading = {.reader = reader, .files = files, .info = info};
+    pi_process_reading reading = {
+        .reader = reader, .files = files, .program_files = files, .info = info};
     for (size_t i = 0; i < SOURCE_COUNT; i++) {
         uint64_t members = sources[i].members & reader->members;
-        int32_t code = members != 0 ? sources[i].read(&reading, members) : 0;
+        int32_t code = 0;
+        reading.has_turned = false;
+        do
+            code = members != 0 ? sources[i].read(&reading, members) : 0;
+        while (code == PI_READING_AGAIN);
         if (code != 0)
             return code;
     }

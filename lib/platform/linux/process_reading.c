@@ -2,6 +2,7 @@
 #include "platform/linux/process_reading.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -15,6 +16,10 @@ pi_file_path pi_reading_path(const pi_process_files *files, const char *name) {
 }
 
 int pi_reading_stat(const pi_process_reading *reading, pi_stat_text *text, pi_stat *stat) {
+    if (reading->has_turned) {
+        *stat = reading->living.main;
+        return reading->living.main_result;
+    }
     return pi_stat_read(reading->files->directory, pi_reading_path(reading->files, "stat").text,
                         text, stat);
 }
@@ -25,6 +30,34 @@ int32_t pi_reading_exhausted(const pi_process_reader *reader) {
     return pi_error_set(
         reader->error, PROCINSPECT_ERROR_TOO_LARGE, 0,
         "The processes have more to tell than this call takes; ask for fewer members.");
+}
+
+/* "1234/" and then "task/1235/". */
+static void take_thread_files(pi_process_reading *reading) {
+    pi_process_files *files = &reading->thread_files;
+    *files = *reading->files;
+    files->prefix_length += (size_t)snprintf(files->prefix + files->prefix_length,
+                                             sizeof files->prefix - files->prefix_length,
+                                             "task/%d/", (int)reading->living.tid);
+}
+
+int32_t pi_reading_turn(pi_process_reading *reading, uint64_t members) {
+    if (reading->is_kernel_thread)
+        return 0;
+    int result =
+        pi_living_turn(reading->files->directory, reading->files->prefix, &reading->living);
+    reading->has_turned = true;
+    if (result == PI_LIVING_STANDS || result == -EAGAIN)
+        return 0;
+    if (result < 0)
+        return pi_reading_failed(reading, members, -result);
+    reading->program_files = reading->files;
+    if (reading->living.tid != 0) {
+        take_thread_files(reading);
+        reading->program_files = &reading->thread_files;
+    }
+    reading->has_command_line = false;
+    return PI_READING_AGAIN;
 }
 
 int32_t pi_reading_add_unavailable(pi_process_reading *reading, uint64_t members, int32_t code,
@@ -46,7 +79,11 @@ static int32_t explain(pi_process_reading *reading, uint64_t members, int32_t co
     int result = pi_reading_stat(reading, &text, &stat);
     if (result == -ENOENT || result == -ESRCH || (result == 0 && pi_stat_is_ending(&stat)))
         return PI_PROCESS_ENDED;
-    if (result == 0 && pi_stat_is_dead(&stat)) {
+    if (result == 0 && pi_stat_has_lost_main_thread(&stat)) {
+        code = PROCINSPECT_ERROR_GONE;
+        reason = "The main thread has ended, and the others were about to end, too, when they were "
+                 "asked in its place; ask again.";
+    } else if (result == 0 && pi_stat_is_dead(&stat)) {
         code = PROCINSPECT_ERROR_GONE;
         reason = "The process has ended and waits for its parent to take notice (a zombie): it has "
                  "no memory and no program any more.";

@@ -2,12 +2,19 @@
 #ifndef PI_PLATFORM_LINUX_PROCESS_READING_H
 #define PI_PLATFORM_LINUX_PROCESS_READING_H
 
+#include "platform/linux/living.h"
 #include "platform/linux/process_reader.h"
 
 /* One process while it is read. */
 typedef struct pi_process_reading {
     pi_process_reader *reader;
     const pi_process_files *files;
+    /* Those about memory, program and descriptors: the same, or another thread's (living.h). */
+    const pi_process_files *program_files;
+    pi_process_files thread_files; /* what program_files points to then */
+    pi_living living;
+    bool has_turned;       /* the source at hand has asked it: living.main is as of now */
+    bool is_kernel_thread; /* as far as that is known by now */
     procinspect_process_info *info;
     bool has_command_line; /* the reader's buffer holds it: it was read for the name */
     procinspect_unavailable *unavailable[8]; /* at most one for each source */
@@ -21,8 +28,16 @@ typedef struct pi_file_path {
 /* Where a file of the process is, for the directory of its files. */
 pi_file_path pi_reading_path(const pi_process_files *files, const char *name);
 
-/* The stat file as it is now. 0 or a negative errno. */
+/* The stat file as it is now, or was when this source last turned. 0 or a negative errno. */
 int pi_reading_stat(const pi_process_reading *reading, pi_stat_text *text, pi_stat *stat);
+
+/*
+ * For a source that found nothing in a file of memory, program or descriptors: READING_AGAIN where
+ * program_files are another thread's now, which may tell; 0; or the negative code of what ends the
+ * whole call.
+ */
+enum { PI_READING_AGAIN = 2 };
+int32_t pi_reading_turn(pi_process_reading *reading, uint64_t members);
 
 /*
  * Why members are not known. All of these answer 0 where the reason was noted, and the reading goes

@@ -101,3 +101,7 @@ bool pi_stat_is_dead(const pi_stat *stat) {
 bool pi_stat_is_ending(const pi_stat *stat) {
     return stat->has_begun_to_end && stat->thread_count <= 1 && !pi_stat_is_dead(stat);
 }
+
+bool pi_stat_has_lost_main_thread(const pi_stat *stat) {
+    return (stat->has_begun_to_end || pi_stat_is_dead(stat)) && stat->thread_count > 1;
+}

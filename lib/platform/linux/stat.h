@@ -41,4 +41,8 @@ bool pi_stat_is_dead(const pi_stat *stat);
  */
 bool pi_stat_is_ending(const pi_stat *stat);
 
+/* True for a process whose main thread has ended, or is about to, before other threads: living.h.
+ */
+bool pi_stat_has_lost_main_thread(const pi_stat *stat);
+
 #endif
