@@ -215,7 +215,7 @@ void assert_sound_snapshot(const pi_snapshot *snapshot) {
     assert_true(snapshot->modules->count > 0);
     assert_int_equal(report->module_count, snapshot->modules->count);
     for (size_t i = 0; i < PI_TEXT_COUNT; i++)
-        assert_true(snapshot->texts[i].data != NULL || report->note_count != 0);
+        assert_non_null(snapshot->texts[i].data);
     assert_true(report->pause_ns >= report->pause_stop_ns + report->pause_registers_ns +
                                         report->pause_memory_ns + report->pause_resume_ns);
     assert_true(report->pause_stop_ns > 0 && report->pause_resume_ns > 0);

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "platform/linux/capture_parts.h"
 #include "platform/linux/capture_refusal.h"
+#include "platform/linux/living.h"
 #include "platform/linux/modules.h"
 
 /* What a hostile target can make us allocate besides the memory it is asked for. */
@@ -26,8 +27,8 @@ typedef struct capture_history {
 
 typedef struct capture_state {
     const pi_process *process;
-    pi_process living; /* the same, for files about its memory */
-    int32_t living_tid;
+    pi_process files; /* the same, for files about its memory: those of a living thread */
+    pi_living living;
     const pi_capture_request *request;
     pi_arena *arena;
     pi_snapshot *snapshot; /* the arena's root */
@@ -47,6 +48,11 @@ int32_t pi_capture_exhausted(const pi_arena *arena, procinspect_error *error) {
                         "The process has more threads, mappings or texts than the %d MiB that the "
                         "library takes for them.",
                         SNAPSHOT_LIMIT_BYTES >> 20);
+}
+
+/* The thread whose files are read. */
+static int32_t living_tid(const capture_state *capture) {
+    return capture->living.tid != 0 ? capture->living.tid : capture->process->pid;
 }
 
 static int64_t unix_now_ns(void) {
@@ -79,7 +85,7 @@ static int32_t read_beforehand(capture_state *capture, procinspect_error *error)
     snapshot->pid = process->pid;
     int32_t code = describe_system(capture, error);
     if (code == PROCINSPECT_OK)
-        code = pi_capture_read_texts(&capture->living, capture->arena, snapshot->texts,
+        code = pi_capture_read_texts(process, &capture->files, capture->arena, snapshot->texts,
                                      &capture->notes, error);
     procinspect_process_info info = {0};
     if (code == PROCINSPECT_OK)
@@ -116,13 +122,21 @@ static int32_t too_late(const capture_state *capture, const pi_hold *hold,
         (int)capture->process->pid, (unsigned)capture->request->max_pause_ms);
 }
 
-static int32_t file_failed(const capture_state *capture, const pi_hold *hold,
-                           procinspect_error *error) {
+static int32_t refused_thread(capture_state *capture, int32_t tid, int os_errno,
+                              procinspect_error *error) {
+    int32_t code = pi_capture_refused(capture->process, tid, os_errno, error);
+    /* Where another dump's helper was the tracer it may have left before we could see it; and to a
+     * thread that was ending nobody has rights. */
+    if (code == PROCINSPECT_ERROR_PERMISSION && ++capture->history->refusals < MAX_ATTEMPTS)
+        return AGAIN;
+    return code;
+}
+
+static int32_t file_failed(capture_state *capture, const pi_hold *hold, procinspect_error *error) {
     if (hold->failed_errno == ENOENT || hold->failed_errno == ESRCH)
         return AGAIN; /* the thread whose file it was has ended */
     if (hold->failed_errno == EACCES || hold->failed_errno == EPERM)
-        return pi_capture_refused(capture->process, capture->process->pid, hold->failed_errno,
-                                  error);
+        return refused_thread(capture, living_tid(capture), hold->failed_errno, error);
     return pi_process_failed(capture->process, hold->failed_file, hold->failed_errno, error);
 }
 
@@ -134,12 +148,7 @@ static int32_t refused(capture_state *capture, const pi_hold *hold, procinspect_
         capture->history->may_be_traced = true;
         return AGAIN;
     }
-    int32_t code = pi_capture_refused(capture->process, hold->stop.refused_tid,
-                                      hold->stop.refused_errno, error);
-    /* Where another dump's helper was the tracer it may have left before we could see it. */
-    if (code == PROCINSPECT_ERROR_PERMISSION && ++capture->history->refusals < MAX_ATTEMPTS)
-        return AGAIN;
-    return code;
+    return refused_thread(capture, hold->stop.refused_tid, hold->stop.refused_errno, error);
 }
 
 /* What the hold came to: 0, an error, or AGAIN. */
@@ -205,12 +214,12 @@ static int32_t hold_process(capture_state *capture, procinspect_error *error) {
     work.hold.pid = capture->process->pid;
     work.hold.stop.pid = capture->process->pid;
     work.hold.process_directory = capture->process->directory;
-    work.hold.memory_directory = capture->living.directory;
-    work.hold.memory_tid = capture->living_tid;
+    work.hold.memory_directory = capture->files.directory;
+    work.hold.memory_tid = living_tid(capture);
     work.hold.max_pause_ns = (uint64_t)request->max_pause_ms * 1000000;
     pi_helper_job job = {.run = pi_hold_run,
                          .argument = &work.hold,
-                         .descriptors = {capture->process->directory, capture->living.directory},
+                         .descriptors = {capture->process->directory, capture->files.directory},
                          .descriptor_count = 2,
                          .may_trace_host = capture->history->may_be_traced,
                          .cancellation = request->cancellation};
@@ -231,7 +240,7 @@ static int32_t read_modules(capture_state *capture, procinspect_error *error) {
     if (list == NULL)
         return pi_capture_exhausted(capture->arena, error);
     int32_t code = pi_modules_from_maps(
-        &capture->living, maps->data, maps->length,
+        &capture->files, maps->data, maps->length,
         PROCINSPECT_MODULE_PATH | PROCINSPECT_MODULE_BUILD_ID | PROCINSPECT_MODULE_SONAME |
             PROCINSPECT_MODULE_FILE_VERSION | PROCINSPECT_MODULE_TEXT_HASH,
         capture->arena, list, error);
@@ -257,7 +266,8 @@ static int32_t finish(capture_state *capture, procinspect_error *error) {
 }
 
 static int32_t take(capture_state *capture, procinspect_error *error) {
-    int32_t code = pi_capture_check_architecture(&capture->living, error);
+    int32_t code = pi_capture_check_architecture(capture->process, &capture->files,
+                                                 living_tid(capture), error);
     if (code == PROCINSPECT_OK)
         code = read_beforehand(capture, error);
     if (code == PROCINSPECT_OK && pi_cancellation_is_requested(capture->request->cancellation))
@@ -276,7 +286,7 @@ static int32_t attempt(const pi_process *process, const pi_capture_request *requ
     if (arena == NULL)
         return pi_error_no_memory(error);
     capture_state capture = {.process = process,
-                             .living = *process,
+                             .files = *process,
                              .request = request,
                              .arena = arena,
                              .snapshot = pi_arena_root(arena),
@@ -284,10 +294,10 @@ static int32_t attempt(const pi_process *process, const pi_capture_request *requ
                              .history = history};
     int32_t code = pi_capture_check_target(process, error);
     if (code == PROCINSPECT_OK)
-        code = pi_capture_open_living(process, &capture.living, &capture.living_tid, error);
-    if (code == PROCINSPECT_OK)
+        code = pi_living_turn_process(process, &capture.living, &capture.files, error);
+    if (code == PROCINSPECT_OK || code == PI_LIVING_TURNED)
         code = take(&capture, error);
-    pi_capture_close_living(process, &capture.living);
+    pi_living_close(process, &capture.files);
     /* It lives, but seemed not to: the main thread was giving way to another, in execve. */
     bool has_vanished = code == PROCINSPECT_ERROR_NOT_FOUND || code == PROCINSPECT_ERROR_GONE ||
                         code == PROCINSPECT_ERROR_REPLACED;

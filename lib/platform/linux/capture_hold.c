@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "platform/linux/capture_hold.h"
 
+#include <errno.h>
 #include <fcntl.h>
 
 #include "platform/linux/capture_interrupted.h"
@@ -101,6 +102,8 @@ static pi_hold_result file_failed(pi_hold *hold, const char *name, long result) 
  * in between has replaced. */
 static pi_hold_result read_files(pi_hold *hold) {
     long length = read_file(hold, "maps", hold->maps, hold->maps_capacity);
+    if (length == 0) /* what the files of a thread that has ended show */
+        length = -ESRCH;
     if (length < 0)
         return file_failed(hold, "maps", length);
     hold->maps_length = (size_t)length;

@@ -11,29 +11,24 @@
 
 /*
  * What can't be captured is refused before it is touched: zombies, kernel threads, programs of
- * another architecture (UNSUPPORTED), what a debugger holds already (TRACED), what we may not look
- * at (PERMISSION).
+ * another architecture (UNSUPPORTED), what a debugger holds already (TRACED), what
+ * we may not look at (PERMISSION).
  */
 int32_t pi_capture_check_target(const pi_process *process, procinspect_error *error);
 
+/* Programs of another architecture (UNSUPPORTED), what we may not look at (PERMISSION). `files` are
+ * those of a living thread, tid (living.h). */
+int32_t pi_capture_check_architecture(const pi_process *process, const pi_process *files,
+                                      int32_t tid, procinspect_error *error);
+
 /*
- * The process, as one whose files say something of its memory: those of a main thread that has
- * ended before the others don't. *living is a copy that borrows from process; *tid is the thread
- * whose files they are. To be closed with pi_capture_close_living.
+ * Reads the texts that don't change by stopping: all but PI_TEXT_MAPS. What can't be read is left
+ * out, with a note; but where that is because the thread whose `files` they are has ended meanwhile
+ * the answer is GONE or NOT_FOUND.
  */
-int32_t pi_capture_open_living(const pi_process *process, pi_process *living, int32_t *tid,
-                               procinspect_error *error);
-void pi_capture_close_living(const pi_process *process, pi_process *living);
-
-/* Programs of another architecture (UNSUPPORTED), what we may not look at (PERMISSION). Takes the
- * living. */
-int32_t pi_capture_check_architecture(const pi_process *living, procinspect_error *error);
-
-/* Reads the texts that don't change by stopping: all but PI_TEXT_MAPS. What can't be read is left
- * out, with a note. */
 typedef struct pi_capture_notes pi_capture_notes;
-int32_t pi_capture_read_texts(const pi_process *process, pi_arena *arena, pi_bytes *texts,
-                              pi_capture_notes *notes, procinspect_error *error);
+int32_t pi_capture_read_texts(const pi_process *process, const pi_process *files, pi_arena *arena,
+                              pi_bytes *texts, pi_capture_notes *notes, procinspect_error *error);
 
 /* The arena gave no more: NO_MEMORY, or TOO_LARGE where it was the target's doing. */
 int32_t pi_capture_exhausted(const pi_arena *arena, procinspect_error *error);

@@ -2,8 +2,6 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -53,18 +51,19 @@ static int32_t check_tracer(const pi_process *process, procinspect_error *error)
     return PROCINSPECT_OK;
 }
 
-int32_t pi_capture_check_architecture(const pi_process *process, procinspect_error *error) {
+int32_t pi_capture_check_architecture(const pi_process *process, const pi_process *files,
+                                      int32_t tid, procinspect_error *error) {
     elf_beginning header;
     ssize_t length = -1;
     int cause = 0;
-    int file = openat(process->directory, "exe", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int file = openat(files->directory, "exe", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file >= 0)
         length = pread(file, &header, sizeof header, 0);
     if (length < 0)
         cause = errno;
     pi_close(file);
     if (cause == EACCES || cause == EPERM)
-        return pi_capture_refused(process, process->pid, cause, error);
+        return pi_capture_refused(process, tid, cause, error);
     if (length < 0)
         return pi_process_failed(process, "exe", cause, error);
     if (length < (ssize_t)sizeof header || memcmp(header.identification, ELFMAG, SELFMAG) != 0 ||
@@ -77,54 +76,6 @@ int32_t pi_capture_check_architecture(const pi_process *process, procinspect_err
             length < (ssize_t)sizeof header ? 0 : header.identification[EI_CLASS],
             length < (ssize_t)sizeof header ? 0 : header.machine);
     return PROCINSPECT_OK;
-}
-
-static int32_t first_living(const pi_process *process, int32_t *tid, procinspect_error *error) {
-    enum { MOST_THREADS = 1000000 };
-    pi_numbers tids;
-    int result = pi_proc_read_numbers(process->directory, "task", MOST_THREADS, &tids);
-    if (result != 0)
-        return pi_process_failed(process, "task", -result, error);
-    *tid = 0;
-    for (size_t i = 0; i < tids.count && *tid == 0; i++) {
-        char path[32];
-        pi_stat_text text;
-        pi_stat stat;
-        snprintf(path, sizeof path, "task/%d/stat", (int)tids.items[i]);
-        if (pi_stat_read(process->directory, path, &text, &stat) == 0 && !pi_stat_is_dead(&stat))
-            *tid = tids.items[i];
-    }
-    free(tids.items);
-    return *tid != 0 ? PROCINSPECT_OK
-                     : pi_error_set(error, PROCINSPECT_ERROR_GONE, ESRCH,
-                                    "All threads of process %d have ended.", (int)process->pid);
-}
-
-int32_t pi_capture_open_living(const pi_process *process, pi_process *living, int32_t *tid,
-                               procinspect_error *error) {
-    pi_stat_text text;
-    pi_stat stat;
-    int32_t code = pi_process_stat(process, &text, &stat, error);
-    *living = *process;
-    *tid = process->pid;
-    if (code != PROCINSPECT_OK || !pi_stat_is_dead(&stat))
-        return code;
-    code = first_living(process, tid, error);
-    if (code != PROCINSPECT_OK)
-        return code;
-    char path[32];
-    snprintf(path, sizeof path, "task/%d", (int)*tid);
-    living->directory = openat(process->directory, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (living->directory >= 0)
-        return PROCINSPECT_OK;
-    living->directory = process->directory;
-    return pi_process_failed(process, path, errno, error);
-}
-
-void pi_capture_close_living(const pi_process *process, pi_process *living) {
-    if (living->directory != process->directory)
-        pi_close(living->directory);
-    living->directory = process->directory;
 }
 
 int32_t pi_capture_check_target(const pi_process *process, procinspect_error *error) {

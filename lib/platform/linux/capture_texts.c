@@ -7,6 +7,7 @@
 #include "platform/linux/capture_parts.h"
 
 enum {
+    REFUSED_ATTEMPTS = 3,
     SMALL_TEXT_BYTES = 64 * 1024,
     CPU_INFO_BYTES = 4 * 1024 * 1024,
     COMMAND_LINE_BYTES = 1024 * 1024,
@@ -16,27 +17,41 @@ enum {
 /* Where a text comes from: the first of the files that can be read. */
 typedef struct text_source {
     pi_system_text text;
-    enum { OF_PROCESS, OF_PROC, OF_HOST } place;
+    enum { OF_PROCESS, OF_THREAD, OF_PROC, OF_HOST } place;
     const char *files[2];
     size_t limit_bytes;
 } text_source;
 
+/* The auxiliary vector first: it tells one program from the next, so that whatever is read between
+ * this look at it and the one while the process stands is of the same program. */
 static const text_source sources[] = {
+    {PI_TEXT_AUXILIARY_VECTOR, OF_THREAD, {"auxv", NULL}, PI_HOLD_AUXV_BYTES},
     {PI_TEXT_CPU_INFO, OF_PROC, {"cpuinfo", NULL}, CPU_INFO_BYTES},
     {PI_TEXT_STATUS, OF_PROCESS, {"status", NULL}, SMALL_TEXT_BYTES},
     {PI_TEXT_OS_RELEASE, OF_HOST, {"/etc/lsb-release", "/etc/os-release"}, SMALL_TEXT_BYTES},
-    {PI_TEXT_COMMAND_LINE, OF_PROCESS, {"cmdline", NULL}, COMMAND_LINE_BYTES},
-    {PI_TEXT_ENVIRONMENT, OF_PROCESS, {"environ", NULL}, ENVIRONMENT_BYTES},
-    {PI_TEXT_AUXILIARY_VECTOR, OF_PROCESS, {"auxv", NULL}, PI_HOLD_AUXV_BYTES},
+    {PI_TEXT_COMMAND_LINE, OF_THREAD, {"cmdline", NULL}, COMMAND_LINE_BYTES},
+    {PI_TEXT_ENVIRONMENT, OF_THREAD, {"environ", NULL}, ENVIRONMENT_BYTES},
     {PI_TEXT_LIMITS, OF_PROCESS, {"limits", NULL}, SMALL_TEXT_BYTES},
 };
 
-static int directory_of(const pi_process *process, const text_source *source) {
+/* The texts of one process while they are read. */
+typedef struct text_reader {
+    const pi_process *process;
+    const pi_process *files; /* those of a living thread: living.h */
+    pi_arena *arena;
+    pi_capture_notes *notes;
+    procinspect_error *error;
+    pi_buffer buffer;
+} text_reader;
+
+static int directory_of(const text_reader *reader, const text_source *source) {
     switch (source->place) {
     case OF_PROCESS:
-        return process->directory;
+        return reader->process->directory;
+    case OF_THREAD:
+        return reader->files->directory;
     case OF_PROC:
-        return process->system->proc;
+        return reader->process->system->proc;
     case OF_HOST:
         break;
     }
@@ -53,45 +68,66 @@ static int read_following_links(const char *path, pi_buffer *buffer, size_t limi
     return result;
 }
 
-static int read_first(const pi_process *process, const text_source *source, pi_buffer *buffer) {
+static int read_first(text_reader *reader, const text_source *source) {
     int result = -ENOENT;
     for (size_t i = 0; i < 2 && source->files[i] != NULL && result != 0; i++)
         result = source->place == OF_HOST
-                     ? read_following_links(source->files[i], buffer, source->limit_bytes)
-                     : pi_read_file_at(directory_of(process, source), source->files[i], buffer,
-                                       source->limit_bytes);
+                     ? read_following_links(source->files[i], &reader->buffer, source->limit_bytes)
+                     : pi_read_file_at(directory_of(reader, source), source->files[i],
+                                       &reader->buffer, source->limit_bytes);
     return result;
 }
 
-static int32_t read_text(const pi_process *process, const text_source *source, pi_buffer *buffer,
-                         pi_arena *arena, pi_bytes *text, pi_capture_notes *notes,
-                         procinspect_error *error) {
-    int result = read_first(process, source, buffer);
+static bool has_ended(const pi_process *files) {
+    pi_stat_text text;
+    pi_stat stat;
+    return pi_stat_read(files->directory, "stat", &text, &stat) != 0 || pi_stat_is_dead(&stat) ||
+           stat.has_begun_to_end;
+}
+
+/*
+ * The kernel calls root the owner of the files of a thread that has ended, of a main thread too
+ * that another one replaces in execve: for that moment they are refused to their own user. That is
+ * no refusal but the end of this attempt, -ESRCH. Where the moment is over already, they are read.
+ */
+static int read_unless_ended(text_reader *reader, const text_source *source) {
+    int result = read_first(reader, source);
+    for (int i = 0; i < REFUSED_ATTEMPTS && source->place == OF_THREAD && result == -EACCES; i++) {
+        if (has_ended(reader->files))
+            return -ESRCH;
+        result = read_first(reader, source);
+    }
+    return result;
+}
+
+static int32_t read_text(text_reader *reader, const text_source *source, pi_bytes *text) {
+    int result = read_unless_ended(reader, source);
+    bool is_of_target = source->place == OF_PROCESS || source->place == OF_THREAD;
     if (result == -ENOMEM)
-        return pi_error_no_memory(error);
+        return pi_error_no_memory(reader->error);
     /* Not a file that is missing, but a process that is about to. */
-    if (source->place == OF_PROCESS && (result == -ESRCH || result == -ENOENT))
-        return pi_process_failed(process, source->files[0], -result, error);
+    if (is_of_target && (result == -ESRCH || result == -ENOENT))
+        return pi_process_failed(reader->process, source->files[0], -result, reader->error);
     if (result != 0)
-        return pi_capture_note(notes, PROCINSPECT_DUMP_NOTE_LEFT_OUT, 0,
+        return pi_capture_note(reader->notes, PROCINSPECT_DUMP_NOTE_LEFT_OUT, 0,
                                "%s could not be read: %s.", source->files[0],
                                strerrordesc_np(-result))
                    ? PROCINSPECT_OK
-                   : pi_capture_exhausted(arena, error);
-    const char *copy = pi_arena_copy(arena, buffer->data, buffer->length);
+                   : pi_capture_exhausted(reader->arena, reader->error);
+    const char *copy = pi_arena_copy(reader->arena, reader->buffer.data, reader->buffer.length);
     if (copy == NULL)
-        return pi_capture_exhausted(arena, error);
-    *text = (pi_bytes){copy, buffer->length};
+        return pi_capture_exhausted(reader->arena, reader->error);
+    *text = (pi_bytes){copy, reader->buffer.length};
     return PROCINSPECT_OK;
 }
 
-int32_t pi_capture_read_texts(const pi_process *process, pi_arena *arena, pi_bytes *texts,
-                              pi_capture_notes *notes, procinspect_error *error) {
-    pi_buffer buffer = {0};
+int32_t pi_capture_read_texts(const pi_process *process, const pi_process *files, pi_arena *arena,
+                              pi_bytes *texts, pi_capture_notes *notes, procinspect_error *error) {
+    text_reader reader = {
+        .process = process, .files = files, .arena = arena, .notes = notes, .error = error};
     int32_t code = PROCINSPECT_OK;
     for (size_t i = 0; i < sizeof sources / sizeof sources[0] && code == PROCINSPECT_OK; i++)
-        code =
-            read_text(process, &sources[i], &buffer, arena, &texts[sources[i].text], notes, error);
-    pi_buffer_free(&buffer);
+        code = read_text(&reader, &sources[i], &texts[sources[i].text]);
+    pi_buffer_free(&reader.buffer);
     return code;
 }
