@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -21,6 +23,7 @@ enum { MAX_ATTEMPTS = 5, AGAIN = 1 };
 
 /* What one attempt teaches the next. */
 typedef struct capture_history {
+    bool has_lived;     /* there was a process to capture */
     bool may_be_traced; /* we let our helper trace us */
     int refusals;       /* though nobody traced the process when we looked why */
 } capture_history;
@@ -29,10 +32,12 @@ typedef struct capture_state {
     const pi_process *process;
     pi_process files; /* the same, for files about its memory: those of a living thread */
     pi_living living;
+    int root; /* its root directory, which outlives it */
     const pi_capture_request *request;
     pi_arena *arena;
     pi_snapshot *snapshot; /* the arena's root */
     pi_capture_notes notes;
+    pi_bytes auxv;                   /* as it was while the process stood */
     procinspect_thread_list threads; /* as listed before the stop */
     capture_history *history;
 } capture_state;
@@ -78,6 +83,12 @@ static int32_t describe_system(capture_state *capture, procinspect_error *error)
     return PROCINSPECT_OK;
 }
 
+static int32_t open_root(capture_state *capture, procinspect_error *error) {
+    capture->root = openat(capture->files.directory, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return capture->root >= 0 ? PROCINSPECT_OK
+                              : pi_process_failed(capture->process, "root", errno, error);
+}
+
 /* Everything that can be read while the process runs: not a file more is read while it stands. */
 static int32_t read_beforehand(capture_state *capture, procinspect_error *error) {
     const pi_process *process = capture->process;
@@ -87,6 +98,8 @@ static int32_t read_beforehand(capture_state *capture, procinspect_error *error)
     if (code == PROCINSPECT_OK)
         code = pi_capture_read_texts(process, &capture->files, capture->arena, snapshot->texts,
                                      &capture->notes, error);
+    if (code == PROCINSPECT_OK)
+        code = open_root(capture, error);
     procinspect_process_info info = {0};
     if (code == PROCINSPECT_OK)
         code =
@@ -187,8 +200,10 @@ static int32_t take_results(capture_state *capture, pi_capture_work *work,
     pi_snapshot *snapshot = capture->snapshot;
     procinspect_dump_report *report = &snapshot->report;
     const char *maps = pi_arena_copy(capture->arena, hold->maps, hold->maps_length);
-    if (maps == NULL)
+    const char *auxv = pi_arena_copy(capture->arena, hold->auxv, hold->auxv_length);
+    if (maps == NULL || auxv == NULL)
         return pi_capture_exhausted(capture->arena, error);
+    capture->auxv = (pi_bytes){auxv, hold->auxv_length};
     snapshot->texts[PI_TEXT_MAPS] = (pi_bytes){maps, hold->maps_length};
     report->restarted_call_count = hold->stop.restarted_calls;
     report->pause_ns = hold->pause_ns;
@@ -233,20 +248,57 @@ static int32_t hold_process(capture_state *capture, procinspect_error *error) {
     return code;
 }
 
+/* 0, GONE or REPLACED. A zombie is gone, too. */
+static int32_t check_lives(const pi_process *process, procinspect_error *error) {
+    int32_t code = pi_process_check(process, error);
+    if (code == PROCINSPECT_OK && !pi_living_has_any(process))
+        return pi_error_set(error, PROCINSPECT_ERROR_GONE, ESRCH,
+                            "Process %d ended while it was captured; list the processes again.",
+                            (int)process->pid);
+    return code;
+}
+
+/* Where the process has ended since it was let go, what was read before stays useful. */
+static int32_t note_end(capture_state *capture, bool has_modules, procinspect_error *error) {
+    const pi_living *living = &capture->living;
+    if (living->main_result == 0 && !living->main.has_begun_to_end)
+        return PROCINSPECT_OK;
+    procinspect_error ended;
+    if (check_lives(capture->process, &ended) == PROCINSPECT_OK)
+        return PROCINSPECT_OK;
+    if (!has_modules)
+        return pi_error_set(error, ended.code, ended.os_errno, "%s", ended.message);
+    return pi_capture_note(&capture->notes, PROCINSPECT_DUMP_NOTE_LEFT_OUT, 0,
+                           "The process ended right after its threads and memory had been read: of "
+                           "its modules there is what their files tell, as far as these were still "
+                           "there.")
+               ? PROCINSPECT_OK
+               : pi_capture_exhausted(capture->arena, error);
+}
+
 static int32_t read_modules(capture_state *capture, procinspect_error *error) {
     pi_snapshot *snapshot = capture->snapshot;
-    const pi_bytes *maps = &snapshot->texts[PI_TEXT_MAPS];
+    const pi_modules_captured captured = {
+        .maps = snapshot->texts[PI_TEXT_MAPS], .auxv = capture->auxv, .root = capture->root};
     procinspect_module_list *list = pi_arena_alloc(capture->arena, sizeof *list);
     if (list == NULL)
         return pi_capture_exhausted(capture->arena, error);
-    int32_t code = pi_modules_from_maps(
-        &capture->files, maps->data, maps->length,
-        PROCINSPECT_MODULE_PATH | PROCINSPECT_MODULE_BUILD_ID | PROCINSPECT_MODULE_SONAME |
-            PROCINSPECT_MODULE_FILE_VERSION | PROCINSPECT_MODULE_TEXT_HASH,
-        capture->arena, list, error);
+    int32_t code;
+    do {
+        code = pi_modules_from_captured(
+            &capture->files, &captured,
+            PROCINSPECT_MODULE_PATH | PROCINSPECT_MODULE_BUILD_ID | PROCINSPECT_MODULE_SONAME |
+                PROCINSPECT_MODULE_FILE_VERSION | PROCINSPECT_MODULE_TEXT_HASH,
+            capture->arena, list, error);
+        if (code == PROCINSPECT_OK)
+            code =
+                pi_living_turn_process(capture->process, &capture->living, &capture->files, error);
+    } while (code == PI_LIVING_TURNED);
+    if (code != PROCINSPECT_OK)
+        return code;
     snapshot->modules = list;
     snapshot->report.module_count = (uint32_t)list->count;
-    return code;
+    return note_end(capture, list->count != 0, error);
 }
 
 static int32_t finish(capture_state *capture, procinspect_error *error) {
@@ -279,6 +331,15 @@ static int32_t take(capture_state *capture, procinspect_error *error) {
     return code;
 }
 
+/* What was there to be captured, and has ended since, is no zombie that was asked for in vain. */
+static int32_t check_target(capture_state *capture, procinspect_error *error) {
+    int32_t code = pi_capture_check_target(capture->process, error);
+    if (code == PROCINSPECT_ERROR_UNSUPPORTED && capture->history->has_lived)
+        return check_lives(capture->process, error);
+    capture->history->has_lived |= code == PROCINSPECT_OK;
+    return code;
+}
+
 /* One attempt, into an arena of its own: 0, an error, or AGAIN. */
 static int32_t attempt(const pi_process *process, const pi_capture_request *request,
                        capture_history *history, pi_snapshot **snapshot, procinspect_error *error) {
@@ -287,22 +348,24 @@ static int32_t attempt(const pi_process *process, const pi_capture_request *requ
         return pi_error_no_memory(error);
     capture_state capture = {.process = process,
                              .files = *process,
+                             .root = -1,
                              .request = request,
                              .arena = arena,
                              .snapshot = pi_arena_root(arena),
                              .notes = {.arena = arena},
                              .history = history};
-    int32_t code = pi_capture_check_target(process, error);
+    int32_t code = check_target(&capture, error);
     if (code == PROCINSPECT_OK)
         code = pi_living_turn_process(process, &capture.living, &capture.files, error);
     if (code == PROCINSPECT_OK || code == PI_LIVING_TURNED)
         code = take(&capture, error);
+    pi_close(capture.root);
     pi_living_close(process, &capture.files);
     /* It lives, but seemed not to: the main thread was giving way to another, in execve. */
     bool has_vanished = code == PROCINSPECT_ERROR_NOT_FOUND || code == PROCINSPECT_ERROR_GONE ||
                         code == PROCINSPECT_ERROR_REPLACED;
     if (has_vanished) {
-        code = pi_process_check_memory(process, error);
+        code = check_lives(process, error);
         if (code == PROCINSPECT_OK)
             code = AGAIN;
     }
@@ -311,6 +374,14 @@ static int32_t attempt(const pi_process *process, const pi_capture_request *requ
     else
         pi_snapshot_free(capture.snapshot);
     return code;
+}
+
+/* What seems to run another program may be about to end instead, which takes a process with many
+ * threads, or a busy machine, a while. */
+static void wait_before(const pi_process *process, int vanished) {
+    static const int waits_ms[MAX_ATTEMPTS] = {0, 0, 2, 10, 50};
+    struct pollfd ended = {process->pidfd, POLLIN, 0};
+    poll(&ended, 1, waits_ms[vanished]);
 }
 
 static int32_t check_request(const pi_process *process, const pi_capture_request *request,
@@ -338,6 +409,7 @@ int32_t pi_capture(const pi_process *process, const pi_capture_request *request,
         return code;
     capture_history history = {0};
     for (int i = 0; i < MAX_ATTEMPTS; i++) {
+        wait_before(process, i - history.refusals);
         code = attempt(process, request, &history, snapshot, error);
         if (code != AGAIN)
             return code;

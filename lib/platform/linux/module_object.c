@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "platform/linux/module_file.h"
@@ -111,6 +112,22 @@ void pi_module_object_use_memory(pi_module_object *object, uint64_t address, uin
     object->file_errno = ENOENT;
     object->is_path_stale = false;
     turn_to(object, -1, address, size_bytes);
+}
+
+void pi_module_object_use_own_vdso(pi_module_object *object) {
+    enum { MORE_THAN_ANY = 1024 * 1024 };
+    close_lazy(&object->memory);
+    object->memory.is_tried = false;
+    open_lazy(&object->memory, AT_FDCWD, "/proc/self/mem", O_RDONLY | O_NOFOLLOW);
+    pi_module_object_use_memory(object, getauxval(AT_SYSINFO_EHDR), MORE_THAN_ANY);
+}
+
+int pi_module_object_use_root(pi_module_object *object, int root) {
+    int descriptor = fcntl(root, F_DUPFD_CLOEXEC, 0);
+    if (descriptor < 0)
+        return -1;
+    object->root = (pi_lazy_descriptor){.is_tried = true, .descriptor = descriptor};
+    return 0;
 }
 
 /* Who couldn't look has only the kernel's word for it. */

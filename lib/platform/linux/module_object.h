@@ -60,6 +60,15 @@ int pi_module_object_use_mapping(pi_module_object *object, const pi_mapping *hea
 /* Turns to what stands at this address, in memory only. */
 void pi_module_object_use_memory(pi_module_object *object, uint64_t address, uint64_t size_bytes);
 
+/* Where the memory of the process can't be read any more: the vDSO of this very process, which the
+ * kernel maps alike into every process of one architecture. Nothing else is read from memory then.
+ */
+void pi_module_object_use_own_vdso(pi_module_object *object);
+
+/* Paths are looked for below this root (O_PATH, stays the caller's), which was opened while the
+ * process lived. 0 or -1 and errno. */
+int pi_module_object_use_root(pi_module_object *object, int root);
+
 /* Does the memory at this address begin like an ELF object? True also where it can't be read:
  * nobody knows then. */
 bool pi_module_object_may_be_elf(pi_module_object *object, uint64_t address);

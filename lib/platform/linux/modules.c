@@ -17,6 +17,7 @@ static const size_t largest_maps = (size_t)64 * 1024 * 1024;
 typedef struct module_scan {
     const pi_process *process;
     uint64_t wanted_base; /* 0: all */
+    bool is_captured;     /* the process may have ended since */
     uint64_t members;
     pi_arena *arena;
     procinspect_error *error;
@@ -160,6 +161,10 @@ static int32_t scan_vdso(module_scan *scan) {
         return PROCINSPECT_OK;
     pi_module_object_use_memory(&scan->object, vdso->start, vdso->end - vdso->start);
     pi_elf_answer opened = pi_elf_open(&scan->elf, &scan->object.source);
+    if (opened == PI_ELF_UNREADABLE && scan->is_captured) {
+        pi_module_object_use_own_vdso(&scan->object);
+        opened = pi_elf_open(&scan->elf, &scan->object.source);
+    }
     if (opened == PI_ELF_NONE)
         return PROCINSPECT_OK;
     procinspect_module_info info;
@@ -218,39 +223,67 @@ static pi_auxv read_auxv(const pi_process *process) {
     return length > 0 ? pi_auxv_parse(bytes, (size_t)length) : (pi_auxv){0};
 }
 
-static int32_t read_modules(const pi_process *process, const char *maps, size_t maps_length,
-                            uint64_t base_address, uint64_t members, pi_arena *arena,
-                            procinspect_module_list *list, procinspect_error *error) {
-    module_scan *scan = malloc(sizeof *scan);
-    if (scan == NULL)
-        return pi_error_no_memory(error);
+static void begin_scan(module_scan *scan, const pi_process *process, uint64_t members,
+                       pi_arena *arena, procinspect_error *error) {
     scan->process = process;
-    scan->wanted_base = base_address;
+    scan->wanted_base = 0;
+    scan->is_captured = false;
     scan->members = members;
     scan->arena = arena;
     scan->error = error;
     scan->items = NULL;
     scan->count = scan->capacity = 0;
-    scan->auxv = read_auxv(process);
     pi_module_object_init(&scan->object, process);
-    int32_t result =
-        pi_file_mappings_read(maps, maps_length, scan->auxv.vdso, &scan->mappings, error);
-    if (result == PROCINSPECT_OK) {
-        result = scan_all(scan);
-        if (result == PROCINSPECT_OK)
-            result = hand_out(scan, list);
-        pi_file_mappings_free(&scan->mappings);
-    }
-    pi_module_object_close(&scan->object);
-    free(scan->items);
-    free(scan);
+}
+
+static int32_t carry_out(module_scan *scan, pi_bytes maps, procinspect_module_list *list) {
+    int32_t result = pi_file_mappings_read(maps.data, maps.length, scan->auxv.vdso, &scan->mappings,
+                                           scan->error);
+    if (result != PROCINSPECT_OK)
+        return result;
+    result = scan_all(scan);
+    if (result == PROCINSPECT_OK)
+        result = hand_out(scan, list);
+    pi_file_mappings_free(&scan->mappings);
     return result;
 }
 
-int32_t pi_modules_from_maps(const pi_process *process, const void *maps, size_t maps_length,
-                             uint64_t members, pi_arena *arena, procinspect_module_list *list,
-                             procinspect_error *error) {
-    return read_modules(process, maps, maps_length, 0, members, arena, list, error);
+static void end_scan(module_scan *scan) {
+    pi_module_object_close(&scan->object);
+    free(scan->items);
+    free(scan);
+}
+
+static int32_t read_modules(const pi_process *process, pi_bytes maps, uint64_t base_address,
+                            uint64_t members, pi_arena *arena, procinspect_module_list *list,
+                            procinspect_error *error) {
+    module_scan *scan = malloc(sizeof *scan);
+    if (scan == NULL)
+        return pi_error_no_memory(error);
+    begin_scan(scan, process, members, arena, error);
+    scan->wanted_base = base_address;
+    scan->auxv = read_auxv(process);
+    int32_t result = carry_out(scan, maps, list);
+    end_scan(scan);
+    return result;
+}
+
+int32_t pi_modules_from_captured(const pi_process *process, const pi_modules_captured *captured,
+                                 uint64_t members, pi_arena *arena, procinspect_module_list *list,
+                                 procinspect_error *error) {
+    module_scan *scan = malloc(sizeof *scan);
+    if (scan == NULL)
+        return pi_error_no_memory(error);
+    begin_scan(scan, process, members, arena, error);
+    scan->is_captured = true;
+    scan->auxv = pi_auxv_parse(captured->auxv.data, captured->auxv.length);
+    int32_t result = PROCINSPECT_OK;
+    if (pi_module_object_use_root(&scan->object, captured->root) != 0)
+        result = pi_process_failed(process, "root", errno, error);
+    if (result == PROCINSPECT_OK)
+        result = carry_out(scan, captured->maps, list);
+    end_scan(scan);
+    return result;
 }
 
 /* The text of maps; a process without memory of its own (kernel thread, zombie) has an empty one.
@@ -282,8 +315,8 @@ int32_t pi_modules_read(const pi_process *process, uint64_t base_address, uint64
     do {
         result = read_maps(process, &files, &maps, error);
         if (result == PROCINSPECT_OK)
-            result = read_modules(&files, maps.data, maps.length, base_address, members, arena,
-                                  &found, error);
+            result = read_modules(&files, (pi_bytes){maps.data, maps.length}, base_address, members,
+                                  arena, &found, error);
         /* Had the thread ended meanwhile, the objects couldn't be read, all or some. */
         turned = pi_living_may_help(result)
                      ? pi_living_turn_process(process, &living, &files, error)

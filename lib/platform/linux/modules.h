@@ -4,13 +4,19 @@
 
 #include "platform/platform.h"
 
+/* What a capture took while the process stood still, or before. */
+typedef struct pi_modules_captured {
+    pi_bytes maps; /* the text of /proc/PID/maps */
+    pi_bytes auxv;
+    int root; /* O_PATH, of the process's mount namespace */
+} pi_modules_captured;
+
 /*
- * All modules that a text of /proc/PID/maps shows, as pi_modules_read gives them: for a capture,
- * which took the text while the process stood still. The ELF objects are read now, from their files
- * or the running process.
+ * All modules of a capture, as pi_modules_read gives them. The ELF objects are read now, from their
+ * files or the running process; where the process has ended meanwhile, from what files there are.
  */
-int32_t pi_modules_from_maps(const pi_process *process, const void *maps, size_t maps_length,
-                             uint64_t members, pi_arena *arena, procinspect_module_list *list,
-                             procinspect_error *error);
+int32_t pi_modules_from_captured(const pi_process *process, const pi_modules_captured *captured,
+                                 uint64_t members, pi_arena *arena, procinspect_module_list *list,
+                                 procinspect_error *error);
 
 #endif
