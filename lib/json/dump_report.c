@@ -12,6 +12,8 @@ static const char *note_kind(uint32_t kind) {
         return "unreadable";
     case PROCINSPECT_DUMP_NOTE_THREAD_NOT_STOPPED:
         return "thread_not_stopped";
+    case PROCINSPECT_DUMP_NOTE_PAUSE_EXCEEDED:
+        return "pause_exceeded";
     default:
         return "other";
     }

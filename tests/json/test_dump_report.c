@@ -8,10 +8,11 @@ static void members_have_their_own_names(void **state) {
         {PROCINSPECT_DUMP_NOTE_SHORTENED, 11, "b"},
         {PROCINSPECT_DUMP_NOTE_UNREADABLE, 0, "c\xff"},
         {PROCINSPECT_DUMP_NOTE_THREAD_NOT_STOPPED, 12, "d"},
+        {PROCINSPECT_DUMP_NOTE_PAUSE_EXCEEDED, 0, "e"},
         {99, 0, NULL},
     };
-    const procinspect_dump_note *items[5];
-    for (size_t i = 0; i < 5; i++)
+    const procinspect_dump_note *items[6];
+    for (size_t i = 0; i < 6; i++)
         items[i] = &notes[i];
     const procinspect_dump_report report = {
         .pid = 1,
@@ -32,7 +33,7 @@ static void members_have_their_own_names(void **state) {
         .pause_resume_ns = 15,
         .total_ns = 16,
         .notes = items,
-        .note_count = 5,
+        .note_count = 6,
     };
     const procinspect_json *json = NULL;
     assert_int_equal(procinspect_json_dump_report(&report, NULL, &json, NULL), 0);
@@ -47,6 +48,7 @@ static void members_have_their_own_names(void **state) {
         "{\"kind\":\"shortened\",\"tid\":11,\"text\":\"b\"},"
         "{\"kind\":\"unreadable\",\"tid\":0,\"text\":\"c\xef\xbf\xbd\"},"
         "{\"kind\":\"thread_not_stopped\",\"tid\":12,\"text\":\"d\"},"
+        "{\"kind\":\"pause_exceeded\",\"tid\":0,\"text\":\"e\"},"
         "{\"kind\":\"other\",\"tid\":0,\"text\":null}]}");
     procinspect_json_free(json);
 }

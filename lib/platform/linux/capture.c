@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -194,6 +195,18 @@ static int32_t judge(capture_state *capture, const pi_hold *hold, procinspect_er
     return pi_error_cancelled(error);
 }
 
+/* All was read in time, and then this machine had no processor for letting the threads go. */
+static bool note_long_pause(capture_state *capture, const pi_hold *hold) {
+    if (hold->pause_ns <= hold->max_pause_ns)
+        return true;
+    return pi_capture_note(&capture->notes, PROCINSPECT_DUMP_NOTE_PAUSE_EXCEEDED, 0,
+                           "The process stood still for %" PRIu64 " us, longer than the permitted "
+                           "%" PRIu64 " us: letting its threads go took %" PRIu64 " us of that. "
+                           "The machine is busy; the dump is whole.",
+                           hold->pause_ns / 1000, hold->max_pause_ns / 1000,
+                           hold->resume_ns / 1000);
+}
+
 static int32_t take_results(capture_state *capture, pi_capture_work *work,
                             procinspect_error *error) {
     const pi_hold *hold = &work->hold;
@@ -211,6 +224,8 @@ static int32_t take_results(capture_state *capture, pi_capture_work *work,
     report->pause_registers_ns = hold->registers_ns;
     report->pause_memory_ns = hold->memory_ns;
     report->pause_resume_ns = hold->resume_ns;
+    if (!note_long_pause(capture, hold))
+        return pi_capture_exhausted(capture->arena, error);
     int32_t code = pi_capture_threads(capture->process, hold, &capture->threads, capture->arena,
                                       &capture->notes, snapshot, error);
     if (code == PROCINSPECT_OK)

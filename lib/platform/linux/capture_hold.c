@@ -145,8 +145,9 @@ static pi_hold_result read_memory(pi_hold *hold) {
     /* What a stack says of another one is known only now. It is rare: all is read again. */
     if (result == PI_HOLD_DONE && pi_hold_add_interrupted(hold))
         result = read_planned(hold);
-    hold->memory_ns = raw_now_ns() - begin_ns;
-    return result;
+    uint64_t end_ns = raw_now_ns();
+    hold->memory_ns = end_ns - begin_ns;
+    return result == PI_HOLD_DONE && end_ns >= deadline_ns(hold) ? PI_HOLD_TOO_LATE : result;
 }
 
 void pi_hold_run(pi_helper *helper, void *argument) {
