@@ -74,9 +74,11 @@ PROCINSPECT_API void procinspect_dump_options_init(procinspect_dump_options *opt
 /*
  * Takes a dump of the process; options may be NULL. The calling process itself can be dumped too:
  * its threads, the calling one included, are stopped like any other's. Blocks for as long as the
- * capture takes, which is the pause and a little. What had been read of a target that ends
- * meanwhile makes a dump, and the report notes it; GONE where it had not come to that. Free with
- * procinspect_dump_free; the process handle may be freed before.
+ * capture takes, which is the pause and a little; where another thread of the calling process is
+ * taking a dump of the same target it waits for that first, up to max_pause_ms, and answers TRACED
+ * then. What had been read of a target that ends meanwhile makes a dump, and the report notes it;
+ * GONE where it had not come to that. Free with procinspect_dump_free; the process
+ * handle may be freed before.
  *
  * Errors: INVALID_ARGUMENT, POLICY (dumps not allowed), BUSY (max_concurrent_dumps), GONE,
  * REPLACED, PERMISSION, TRACED, TOO_LARGE, UNSUPPORTED (the type, the way, the target's

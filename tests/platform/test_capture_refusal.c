@@ -85,6 +85,8 @@ static void test_causes(void **state) {
     facts = plain();
     facts.tracer_pid = 4711;
     assert_explained(&facts, PROCINSPECT_ERROR_TRACED, "process 4711", "detach");
+    facts.tracer_is_own_helper = true;
+    assert_explained(&facts, PROCINSPECT_ERROR_TRACED, "helper process 4711", "try again");
     facts = plain();
     facts.target_user_ids[2] = 7;
     assert_explained(&facts, PROCINSPECT_ERROR_PERMISSION, "user 7", "CAP_SYS_PTRACE");

@@ -25,6 +25,7 @@ enum { MAX_ATTEMPTS = 5, AGAIN = 1 };
 /* What one attempt teaches the next. */
 typedef struct capture_history {
     bool has_lived;     /* there was a process to capture */
+    int32_t own_helper; /* of another dump of this host's that was in the way, 0 for none */
     bool may_be_traced; /* we let our helper trace us */
     int refusals;       /* though nobody traced the process when we looked why */
 } capture_history;
@@ -61,9 +62,9 @@ static int32_t living_tid(const capture_state *capture) {
     return capture->living.tid != 0 ? capture->living.tid : capture->process->pid;
 }
 
-static int64_t unix_now_ns(void) {
+static int64_t now_ns(clockid_t clock) {
     struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
+    clock_gettime(clock, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
@@ -136,14 +137,19 @@ static int32_t too_late(const capture_state *capture, const pi_hold *hold,
         (int)capture->process->pid, (unsigned)capture->request->max_pause_ms);
 }
 
+/* Where another dump's helper was the tracer it may have left before we could see it; and to a
+ * thread that was ending nobody has rights. */
+static int32_t again_where_refused(capture_state *capture, int32_t code) {
+    return code == PROCINSPECT_ERROR_PERMISSION && ++capture->history->refusals < MAX_ATTEMPTS
+               ? AGAIN
+               : code;
+}
+
 static int32_t refused_thread(capture_state *capture, int32_t tid, int os_errno,
                               procinspect_error *error) {
-    int32_t code = pi_capture_refused(capture->process, tid, os_errno, error);
-    /* Where another dump's helper was the tracer it may have left before we could see it; and to a
-     * thread that was ending nobody has rights. */
-    if (code == PROCINSPECT_ERROR_PERMISSION && ++capture->history->refusals < MAX_ATTEMPTS)
-        return AGAIN;
-    return code;
+    int32_t code =
+        pi_capture_refused(capture->process, tid, os_errno, &capture->history->own_helper, error);
+    return again_where_refused(capture, code);
 }
 
 static int32_t file_failed(capture_state *capture, const pi_hold *hold, procinspect_error *error) {
@@ -253,7 +259,7 @@ static int32_t hold_process(capture_state *capture, procinspect_error *error) {
                          .descriptor_count = 2,
                          .may_trace_host = capture->history->may_be_traced,
                          .cancellation = request->cancellation};
-    capture->snapshot->captured_at_unix_ns = unix_now_ns();
+    capture->snapshot->captured_at_unix_ns = now_ns(CLOCK_REALTIME);
     code = pi_helper_run(&job, error);
     if (code == PROCINSPECT_OK)
         code = judge(capture, &work.hold, error);
@@ -348,11 +354,11 @@ static int32_t take(capture_state *capture, procinspect_error *error) {
 
 /* What was there to be captured, and has ended since, is no zombie that was asked for in vain. */
 static int32_t check_target(capture_state *capture, procinspect_error *error) {
-    int32_t code = pi_capture_check_target(capture->process, error);
+    int32_t code = pi_capture_check_target(capture->process, &capture->history->own_helper, error);
     if (code == PROCINSPECT_ERROR_UNSUPPORTED && capture->history->has_lived)
         return check_lives(capture->process, error);
     capture->history->has_lived |= code == PROCINSPECT_OK;
-    return code;
+    return again_where_refused(capture, code);
 }
 
 /* One attempt, into an arena of its own: 0, an error, or AGAIN. */
@@ -423,9 +429,14 @@ int32_t pi_capture(const pi_process *process, const pi_capture_request *request,
     if (code != PROCINSPECT_OK)
         return code;
     capture_history history = {0};
+    int64_t deadline_ns = now_ns(CLOCK_MONOTONIC) + (int64_t)request->max_pause_ms * 1000000;
     for (int i = 0; i < MAX_ATTEMPTS; i++) {
         wait_before(process, i - history.refusals);
-        code = attempt(process, request, &history, snapshot, error);
+        do
+            code = attempt(process, request, &history, snapshot, error);
+        while (code == PROCINSPECT_ERROR_TRACED &&
+               pi_wait_for_own_helper(process->system, history.own_helper, deadline_ns,
+                                      request->cancellation));
         if (code != AGAIN)
             return code;
     }

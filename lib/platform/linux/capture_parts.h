@@ -14,7 +14,8 @@
  * another architecture (UNSUPPORTED), what a debugger holds already (TRACED), what
  * we may not look at (PERMISSION).
  */
-int32_t pi_capture_check_target(const pi_process *process, procinspect_error *error);
+int32_t pi_capture_check_target(const pi_process *process, int32_t *own_helper,
+                                procinspect_error *error);
 
 /* Programs of another architecture (UNSUPPORTED), what we may not look at (PERMISSION). `files` are
  * those of a living thread, tid (living.h). */

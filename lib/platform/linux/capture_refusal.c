@@ -2,11 +2,15 @@
 #include "platform/linux/capture_refusal.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/cancellation.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -102,6 +106,11 @@ int32_t pi_refusal_explain(const pi_refusal_facts *facts, procinspect_error *err
         return pi_error_set(error, PROCINSPECT_ERROR_GONE, facts->os_errno,
                             "The process with the Id %d has ended; list the processes again.",
                             (int)facts->pid);
+    if (facts->tracer_is_own_helper)
+        return pi_error_set(error, PROCINSPECT_ERROR_TRACED, facts->os_errno,
+                            "This host is dumping or ending process %d already, through its helper "
+                            "process %d; try again when that is done.",
+                            (int)facts->pid, (int)facts->tracer_pid);
     if (facts->tracer_pid != 0)
         return pi_error_set(error, PROCINSPECT_ERROR_TRACED, facts->os_errno,
                             "Process %d is traced by process %d, a debugger or another dump; a "
@@ -144,8 +153,53 @@ static bool is_dumpable(const pi_process *process, uint32_t effective_user) {
            effective_user == 0;
 }
 
+/* 1 where this is a helper that another thread of the calling process has at work: no other child
+ * ends without a signal to its parent. 0 where it isn't; -1 where there is no such process. */
+static int is_own_helper(const pi_system *system, int32_t pid) {
+    char path[32];
+    pi_stat_text text;
+    pi_stat stat;
+    snprintf(path, sizeof path, "%d/stat", (int)pid);
+    int result = pi_stat_read(system->proc, path, &text, &stat);
+    if (result == -ENOENT || result == -ESRCH)
+        return -1;
+    return result == 0 && stat.parent_pid == getpid() && stat.exit_signal == 0;
+}
+
+/* A tracer that has ended since it was seen is none. */
+static void look_at_tracer(const pi_system *system, pi_refusal_facts *facts) {
+    if (facts->tracer_pid == 0)
+        return;
+    int is_own = is_own_helper(system, facts->tracer_pid);
+    facts->tracer_is_own_helper = is_own == 1;
+    if (is_own < 0)
+        facts->tracer_pid = 0;
+}
+
+static int64_t now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+bool pi_wait_for_own_helper(const pi_system *system, int32_t pid, int64_t deadline_ns,
+                            const procinspect_cancellation *cancellation) {
+    enum { STEP_MS = 10 };
+    if (pid == 0)
+        return false;
+    struct pollfd ended = {(int)syscall(SYS_pidfd_open, pid, 0), POLLIN, 0};
+    if (ended.fd < 0)
+        return errno == ESRCH;
+    /* Looked at with the pidfd open: has the number another owner by now? */
+    bool has_ended = is_own_helper(system, pid) != 1;
+    while (!has_ended && now_ns() < deadline_ns && !pi_cancellation_is_requested(cancellation))
+        has_ended = poll(&ended, 1, STEP_MS) == 1;
+    pi_close(ended.fd);
+    return has_ended;
+}
+
 int32_t pi_capture_refused(const pi_process *process, int32_t tid, int os_errno,
-                           procinspect_error *error) {
+                           int32_t *own_helper, procinspect_error *error) {
     pi_refusal_facts facts = {.pid = process->pid, .os_errno = os_errno};
     char path[32];
     char text[STATUS_BYTES];
@@ -156,6 +210,9 @@ int32_t pi_capture_refused(const pi_process *process, int32_t tid, int os_errno,
     ssize_t length = pi_proc_read_once(process->directory, path, text, sizeof text);
     if (length > 0)
         pi_refusal_parse_target(text, (size_t)length, &facts);
+    look_at_tracer(process->system, &facts);
+    if (own_helper != NULL)
+        *own_helper = facts.tracer_is_own_helper ? facts.tracer_pid : 0;
     facts.own_user_id = geteuid();
     facts.target_is_dumpable = is_dumpable(process, facts.target_user_ids[1]);
     facts.yama_scope = pi_yama_scope(process->system);

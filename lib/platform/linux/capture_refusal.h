@@ -11,6 +11,7 @@ typedef struct pi_refusal_facts {
     int32_t pid;
     int os_errno;
     int32_t tracer_pid;           /* of the refused thread, 0 for none */
+    bool tracer_is_own_helper;    /* this very host is dumping or ending the process */
     uint32_t target_user_ids[3];  /* real, effective, saved */
     uint32_t own_user_id;         /* effective */
     uint64_t target_capabilities; /* permitted */
@@ -28,10 +29,15 @@ void pi_refusal_parse_own(const char *status, size_t length, pi_refusal_facts *f
 /* TRACED, PERMISSION, GONE …, with the cause and what to do about it. */
 int32_t pi_refusal_explain(const pi_refusal_facts *facts, procinspect_error *error);
 
-/* Collects the facts and explains. `task`: the thread that was refused, "" for the process itself.
- */
+/* Collects the facts about the thread that was refused, and explains. *own_helper (nullable) is the
+ * helper of this very host that traces it, 0 for none. */
 int32_t pi_capture_refused(const pi_process *process, int32_t tid, int os_errno,
-                           procinspect_error *error);
+                           int32_t *own_helper, procinspect_error *error);
+
+/* Waits for the end of that helper, at most until the deadline (CLOCK_MONOTONIC). False for 0, and
+ * where it takes longer or the wait was cancelled. */
+bool pi_wait_for_own_helper(const pi_system *system, int32_t pid, int64_t deadline_ns,
+                            const procinspect_cancellation *cancellation);
 
 /* Yama's ptrace_scope, 0 without Yama. */
 int pi_yama_scope(const pi_system *system);

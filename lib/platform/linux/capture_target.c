@@ -39,7 +39,8 @@ static int32_t check_kind(const pi_process *process, procinspect_error *error) {
     return PROCINSPECT_OK;
 }
 
-static int32_t check_tracer(const pi_process *process, procinspect_error *error) {
+static int32_t check_tracer(const pi_process *process, int32_t *own_helper,
+                            procinspect_error *error) {
     char text[4096];
     ssize_t length = pi_proc_read_once(process->directory, "status", text, sizeof text);
     if (length < 0)
@@ -47,7 +48,7 @@ static int32_t check_tracer(const pi_process *process, procinspect_error *error)
     pi_status status;
     pi_status_parse(text, (size_t)length, &status);
     if ((status.known & PI_STATUS_TRACER) != 0 && status.tracer_pid != 0)
-        return pi_capture_refused(process, process->pid, EPERM, error);
+        return pi_capture_refused(process, process->pid, EPERM, own_helper, error);
     return PROCINSPECT_OK;
 }
 
@@ -63,7 +64,7 @@ int32_t pi_capture_check_architecture(const pi_process *process, const pi_proces
         cause = errno;
     pi_close(file);
     if (cause == EACCES || cause == EPERM)
-        return pi_capture_refused(process, tid, cause, error);
+        return pi_capture_refused(process, tid, cause, NULL, error);
     if (length < 0)
         return pi_process_failed(process, "exe", cause, error);
     if (length < (ssize_t)sizeof header || memcmp(header.identification, ELFMAG, SELFMAG) != 0 ||
@@ -78,9 +79,10 @@ int32_t pi_capture_check_architecture(const pi_process *process, const pi_proces
     return PROCINSPECT_OK;
 }
 
-int32_t pi_capture_check_target(const pi_process *process, procinspect_error *error) {
+int32_t pi_capture_check_target(const pi_process *process, int32_t *own_helper,
+                                procinspect_error *error) {
     int32_t code = check_kind(process, error);
     if (code == PROCINSPECT_OK)
-        code = check_tracer(process, error);
+        code = check_tracer(process, own_helper, error);
     return code;
 }

@@ -66,7 +66,9 @@ static bool parse_fields_behind_name(stat_cursor *rest, pi_stat *stat) {
     stat->thread_count = (uint32_t)take_unsigned(rest, INT32_MAX);
     skip_fields(rest, 1); /* 21: a timer */
     stat->start_ticks = take_unsigned(rest, UINT64_MAX);
-    skip_fields(rest, 17); /* 23 to 39: memory, signals, processor */
+    skip_fields(rest, 15); /* 23 to 37: memory, signals */
+    stat->exit_signal = take_signed(rest);
+    skip_fields(rest, 1); /* 39: processor */
     stat->realtime_priority = (uint32_t)take_unsigned(rest, UINT32_MAX);
     stat->scheduling_policy = (uint32_t)take_unsigned(rest, UINT32_MAX);
     return !rest->failed;

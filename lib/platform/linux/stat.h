@@ -24,6 +24,7 @@ typedef struct pi_stat {
     int32_t nice;               /* 19 */
     uint32_t thread_count;      /* 20 */
     uint64_t start_ticks;       /* 22, since boot */
+    int32_t exit_signal;        /* 38, what its parent hears its end by */
     uint32_t realtime_priority; /* 40 */
     uint32_t scheduling_policy; /* 41 */
 } pi_stat;
