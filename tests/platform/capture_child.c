@@ -33,9 +33,21 @@ bool wait_until(const atomic_int *flag) {
     return atomic_load(flag) != 0;
 }
 
+/* Of a test that failed before its end. */
+static pid_t unfinished;
+
+void child_end_unfinished(void) {
+    if (unfinished == 0)
+        return;
+    kill(unfinished, SIGKILL);
+    waitpid(unfinished, NULL, 0);
+    unfinished = 0;
+}
+
 test_child child_start(void (*body)(child_board *board)) {
     test_child made = {0};
     procinspect_error error;
+    child_end_unfinished();
     made.board =
         mmap(NULL, sizeof *made.board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(made.board != MAP_FAILED);
@@ -48,6 +60,7 @@ test_child child_start(void (*body)(child_board *board)) {
             body(made.board);
         _exit(99);
     }
+    unfinished = made.pid;
     assert_true(wait_until(&made.board->ready));
     if (pi_system_open(NULL, &made.system, &error) != 0 ||
         pi_process_open(made.system, made.pid, &made.process, &error) != 0)
@@ -59,6 +72,7 @@ void child_end(test_child *child) {
     int status;
     kill(child->pid, SIGKILL);
     assert_int_equal(waitpid(child->pid, &status, 0), child->pid);
+    unfinished = 0;
     assert_int_equal(waitpid(-1, NULL, WNOHANG | __WALL), -1);
     assert_int_equal(errno, ECHILD);
     pi_process_close(child->process);

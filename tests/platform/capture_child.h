@@ -30,6 +30,9 @@ typedef struct test_child {
 test_child child_start(void (*body)(child_board *board));
 /* Kills it, waits for it, and checks that no child is left behind. */
 void child_end(test_child *child);
+/* Ends what a test that failed has left running, which the next one would take for its own: so does
+ * child_start. */
+void child_end_unfinished(void);
 
 /* What a test asks for, unless it says otherwise: type Normal, 5 s, 64 MiB. */
 pi_capture_request default_request(void);

@@ -182,15 +182,21 @@ static void test_a_thread_that_cannot_be_stopped(void **state) {
     int tid = atomic_load(&child.board->tids[0]);
     int grandchild = atomic_load(&child.board->pids[0]);
     assert_true(wait_for_thread_state(child.pid, tid, 'D'));
+    pi_capture_request request = default_request();
+    request.max_pause_ms = 60000;
     for (int i = 0; i < 3; i++) {
-        pi_snapshot *snapshot = capture_child(&child);
+        pi_snapshot *snapshot;
+        skip_unless_children_can_be_traced();
+        assert_int_equal(pi_capture(child.process, &request, &snapshot, NULL), 0);
+        assert_sound_snapshot(snapshot);
         assert_int_equal(snapshot->thread_count, 3);
         assert_int_equal(snapshot->report.thread_count, 2);
         assert_int_equal(find_thread(snapshot, tid)->has_registers, 0);
         assert_int_equal(snapshot->report.note_count, 1);
         assert_int_equal(snapshot->report.notes[0]->kind, PROCINSPECT_DUMP_NOTE_THREAD_NOT_STOPPED);
         assert_int_equal(snapshot->report.notes[0]->tid, tid);
-        assert_true(snapshot->report.pause_ns < 3000000000);
+        /* It was given up on because nothing moved: that takes 100 ms; the limit is 30 s. */
+        assert_true(snapshot->report.pause_ns < 30000000000);
         pi_snapshot_free(snapshot);
         assert_beats(&child);
         assert_int_equal(thread_state(child.pid, tid), 'D');
