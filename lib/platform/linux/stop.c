@@ -25,6 +25,11 @@ static void has_ended(pi_stop *stop, pi_stop_thread *thread) {
     thread->state = PI_STOP_ENDED;
 }
 
+/* The signal that a stop is for, which is on its way to the thread; 0 for none. */
+static int signal_of(int status) {
+    return status >> 16 == 0 ? WSTOPSIG(status) : 0;
+}
+
 /* What the wait for a thread answered. */
 static void take_status(pi_stop *stop, pi_stop_thread *thread, int status) {
     if (!WIFSTOPPED(status)) {
@@ -36,9 +41,8 @@ static void take_status(pi_stop *stop, pi_stop_thread *thread, int status) {
     } else {
         /* A signal came first. It is delivered, and the thread stops behind that; the interrupt is
          * asked for again because a stop for another cause may have used up the first. */
-        int signal = status >> 16 == 0 ? WSTOPSIG(status) : 0;
         raw_ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
-        raw_ptrace(PTRACE_CONT, thread->tid, 0, (uintptr_t)signal);
+        raw_ptrace(PTRACE_CONT, thread->tid, 0, (uintptr_t)signal_of(status));
     }
 }
 
@@ -199,7 +203,9 @@ bool pi_stop_read_registers(pi_stop *stop, pi_stop_thread *thread, struct user_r
     return true;
 }
 
-static void release(pi_stop *stop, pi_stop_thread *thread) {
+/* `signal`: which one stopped it on its way to the thread, 0 for none. It is delivered then: the
+ * wait that told of it has taken it from the kernel. */
+static void release(pi_stop *stop, pi_stop_thread *thread, int signal) {
     struct user_regs_struct general;
     bool restart = thread->needs_restart;
     if (!thread->has_registers && !thread->in_group_stop)
@@ -209,13 +215,20 @@ static void release(pi_stop *stop, pi_stop_thread *thread) {
         pi_call_restart(thread->tid);
         stop->restarted_calls++;
     }
-    raw_ptrace(PTRACE_DETACH, thread->tid, 0, 0);
+    raw_ptrace(PTRACE_DETACH, thread->tid, 0, (uintptr_t)signal);
+}
+
+/* Lets go of a thread that was given up on, and that stands by now. */
+static void release_late(pi_stop *stop, pi_stop_thread *thread, int status) {
+    thread->has_registers = 0;
+    thread->in_group_stop = status >> 16 == EVENT_STOP && WSTOPSIG(status) != SIGTRAP;
+    release(stop, thread, signal_of(status));
 }
 
 void pi_stop_release(pi_stop *stop) {
     for (uint32_t i = 0; i < stop->count; i++)
         if (stop->threads[i].state == PI_STOP_STANDS) {
-            release(stop, &stop->threads[i]);
+            release(stop, &stop->threads[i], 0);
             stop->threads[i].state = PI_STOP_RELEASED;
         }
     /* Those that were given up on may stand by now. */
@@ -223,11 +236,7 @@ void pi_stop_release(pi_stop *stop) {
         pi_stop_thread *thread = &stop->threads[i];
         int status;
         if ((thread->state == PI_STOP_RUNS || thread->state == PI_STOP_SEIZED) &&
-            raw_wait(thread->tid, &status, __WALL | WNOHANG) == thread->tid && WIFSTOPPED(status) &&
-            status >> 16 == EVENT_STOP) {
-            thread->has_registers = 0;
-            thread->in_group_stop = WSTOPSIG(status) != SIGTRAP;
-            release(stop, thread);
-        }
+            raw_wait(thread->tid, &status, __WALL | WNOHANG) == thread->tid && WIFSTOPPED(status))
+            release_late(stop, thread, status);
     }
 }

@@ -1,0 +1,133 @@
+/* What captures leave in the threads that they stopped, or only seized: nothing. */
+#include "platform/capture_child.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { THREADS = 200, SMALL_STACK = 64 * 1024, REFUSED_CAPTURES = 40 };
+
+static child_board *own_board;
+
+static void start_thread(void *(*run)(void *), void *argument) {
+    pthread_attr_t attributes;
+    pthread_t thread;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, SMALL_STACK);
+    if (pthread_create(&thread, &attributes, run, argument) != 0)
+        _exit(98);
+    pthread_attr_destroy(&attributes);
+}
+
+/* --- Signals while a capture gives up --- */
+
+static void count_signal(int number) {
+    (void)number;
+    atomic_fetch_add(&own_board->words[0], 1);
+}
+
+static void *wait_forever(void *argument) {
+    for (;;)
+        pause();
+    return argument;
+}
+
+static void *wait_as_last(void *argument) {
+    child_board *board = argument;
+    atomic_store(&board->tids[0], (int)gettid());
+    atomic_store(&board->ready, 1);
+    return wait_forever(NULL);
+}
+
+/* Only the main thread takes the signal, and the last thread has the highest number: it is the one
+ * that a tracer holds, so that all others are seized before the capture is refused. */
+static void signalled_body(child_board *board) {
+    struct sigaction action = {.sa_handler = count_signal, .sa_flags = SA_RESTART};
+    sigset_t counted;
+    own_board = board;
+    sigaction(SIGRTMIN, &action, NULL);
+    sigemptyset(&counted);
+    sigaddset(&counted, SIGRTMIN);
+    pthread_sigmask(SIG_BLOCK, &counted, NULL);
+    for (int i = 0; i < THREADS; i++)
+        start_thread(wait_forever, NULL);
+    start_thread(wait_as_last, board);
+    pthread_sigmask(SIG_UNBLOCK, &counted, NULL);
+    wait_forever(NULL);
+}
+
+static pid_t start_tracer(pid_t tid) {
+    int ready[2];
+    char byte = 0;
+    assert_int_equal(pipe(ready), 0);
+    pid_t tracer = fork();
+    assert_true(tracer >= 0);
+    if (tracer == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        byte = ptrace(PTRACE_SEIZE, tid, 0, 0) == 0 ? 'y' : 'n';
+        if (write(ready[1], &byte, 1) == 1)
+            wait_forever(NULL);
+        _exit(1);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(byte, 'y');
+    close(ready[0]);
+    close(ready[1]);
+    return tracer;
+}
+
+typedef struct sender {
+    pid_t pid;
+    atomic_bool must_end;
+    uint64_t sent;
+} sender;
+
+static void *send_signals(void *argument) {
+    sender *to = argument;
+    while (!atomic_load(&to->must_end)) {
+        siginfo_t info = {.si_signo = SIGRTMIN, .si_code = SI_QUEUE};
+        to->sent += syscall(SYS_rt_tgsigqueueinfo, to->pid, to->pid, SIGRTMIN, &info) == 0;
+        usleep(100);
+    }
+    return NULL;
+}
+
+static void test_no_signal_is_lost_in_a_refused_capture(void **state) {
+    pthread_t thread;
+    (void)state;
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(signalled_body);
+    pid_t tracer = start_tracer(atomic_load(&child.board->tids[0]));
+    sender to = {.pid = child.pid};
+    assert_int_equal(pthread_create(&thread, NULL, send_signals, &to), 0);
+    pi_capture_request request = default_request();
+    for (int i = 0; i < REFUSED_CAPTURES; i++)
+        assert_capture_fails(child.process, &request, PROCINSPECT_ERROR_TRACED, "traced");
+    atomic_store(&to.must_end, true);
+    pthread_join(thread, NULL);
+    assert_true(to.sent > 0);
+    for (int i = 0; i < 5000 && atomic_load(&child.board->words[0]) < to.sent; i++)
+        sleep_ms(1);
+    assert_int_equal(atomic_load(&child.board->words[0]), to.sent);
+    kill(tracer, SIGKILL);
+    assert_int_equal(waitpid(tracer, NULL, 0), tracer);
+    child_end(&child);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_signal_is_lost_in_a_refused_capture),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
