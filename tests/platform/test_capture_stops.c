@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -125,9 +126,68 @@ static void test_no_signal_is_lost_in_a_refused_capture(void **state) {
     child_end(&child);
 }
 
+/* --- 32-bit code --- */
+
+enum { CODE_ADDRESS = 0x10000000, CODE_BYTES = 4096, CODE_SEGMENT_32 = 0x23 };
+
+/* Jumps into 32-bit code that loops, on a stack that it can reach, as Wine does for the programs
+ * that it runs so. */
+static void *run_32_bit_code(void *argument) {
+    static const unsigned char loop[] = {0xf3, 0x90, 0xeb, 0xfc}; /* pause; jmp to it */
+    static struct {
+        uint32_t offset;
+        uint16_t segment;
+    } __attribute__((packed)) target = {CODE_ADDRESS, CODE_SEGMENT_32};
+    child_board *board = argument;
+    void *code =
+        mmap((void *)(uintptr_t)CODE_ADDRESS, CODE_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (code == MAP_FAILED)
+        _exit(97);
+    memcpy(code, loop, sizeof loop);
+    atomic_store(&board->tids[0], (int)gettid());
+    atomic_store(&board->ready, 1);
+    __asm__ volatile("mov %0, %%rsp\n\t"
+                     "ljmp *(%1)"
+                     :
+                     : "r"((uint64_t)CODE_ADDRESS + CODE_BYTES - 16), "r"(&target)
+                     : "memory");
+    return NULL;
+}
+
+static void code_of_32_bits_body(child_board *board) {
+    start_thread(beat, board);
+    start_thread(run_32_bit_code, board);
+    wait_forever(NULL);
+}
+
+static void test_a_thread_in_32_bit_code(void **state) {
+    (void)state;
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(code_of_32_bits_body);
+    sleep_ms(50); /* until it has jumped */
+    if (thread_state(child.pid, child.pid) == 'Z')
+        skip(); /* a kernel without 32-bit programs */
+    pi_capture_request request = default_request();
+    request.max_pause_ms = 60000; /* to be taken for dead takes half of that */
+    pi_snapshot *snapshot;
+    assert_int_equal(pi_capture(child.process, &request, &snapshot, NULL), 0);
+    assert_sound_snapshot(snapshot);
+    assert_int_equal(snapshot->report.thread_count, 3);
+    assert_int_equal(snapshot->report.note_count, 0);
+    const pi_thread_snapshot *thread = find_thread(snapshot, atomic_load(&child.board->tids[0]));
+    assert_int_equal(thread->registers.amd64.cs, CODE_SEGMENT_32);
+    assert_in_range(thread->registers.amd64.rip, CODE_ADDRESS, CODE_ADDRESS + 3);
+    assert_int_equal(thread->registers.amd64.rsp, CODE_ADDRESS + CODE_BYTES - 16);
+    pi_snapshot_free(snapshot);
+    assert_beats(&child);
+    child_end(&child);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_signal_is_lost_in_a_refused_capture),
+        cmocka_unit_test(test_a_thread_in_32_bit_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "platform/linux/stop.h"
 
-#include <elf.h>
 #include <errno.h>
+#include <linux/audit.h>
 #include <sys/ptrace.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "platform/linux/helper_system_call.h"
@@ -179,27 +178,40 @@ pi_stop_result pi_stop_interrupt(pi_stop *stop) {
     return PI_STOP_TOO_LATE;
 }
 
-static bool read_set(int32_t tid, uintptr_t type, void *registers, size_t size) {
-    struct iovec set = {registers, size};
-    return raw_ptrace(PTRACE_GETREGSET, tid, type, (uintptr_t)&set) == 0 && set.iov_len == size;
+/* The sets as the kernel keeps them for any thread: PTRACE_GETREGSET would give those of 32-bit
+ * code, of another size, where a thread of this 64-bit process runs such (Wine does). */
+static bool read_general(int32_t tid, struct user_regs_struct *general) {
+    return raw_ptrace(PTRACE_GETREGS, tid, 0, (uintptr_t)general) == 0;
+}
+
+static bool read_floating(int32_t tid, struct user_fpregs_struct *floating) {
+    return raw_ptrace(PTRACE_GETFPREGS, tid, 0, (uintptr_t)floating) == 0;
+}
+
+/* Calls of 32-bit code have numbers of their own; they are left as they are. */
+static bool needs_restart(const pi_stop_thread *thread, const struct user_regs_struct *general) {
+    struct __ptrace_syscall_info call;
+    /* A thread that a signal had stopped before us was interrupted by that. */
+    return !thread->in_group_stop && pi_call_needs_restart(general) &&
+           raw_ptrace(PTRACE_GET_SYSCALL_INFO, thread->tid, sizeof call, (uintptr_t)&call) > 0 &&
+           call.arch == AUDIT_ARCH_X86_64;
 }
 
 bool pi_stop_read_registers(pi_stop *stop, pi_stop_thread *thread, struct user_regs_struct *general,
                             struct user_fpregs_struct *floating) {
-    bool read = read_set(thread->tid, NT_PRSTATUS, general, sizeof *general);
+    bool read = read_general(thread->tid, general);
     if (!read) {
         /* Killed, or replaced by a thread that was in execve and now goes by this number: that one
          * is traced, too, and about to stop. */
         stop->standing--;
         thread->state = PI_STOP_SEIZED;
         read = wait_for(stop, thread) == PI_STOP_OK && thread->state == PI_STOP_STANDS &&
-               read_set(thread->tid, NT_PRSTATUS, general, sizeof *general);
+               read_general(thread->tid, general);
     }
-    if (!read || !read_set(thread->tid, NT_PRFPREG, floating, sizeof *floating))
+    if (!read || !read_floating(thread->tid, floating))
         return false;
     thread->has_registers = 1;
-    /* A thread that a signal had stopped before us was interrupted by that. */
-    thread->needs_restart = !thread->in_group_stop && pi_call_needs_restart(general);
+    thread->needs_restart = needs_restart(thread, general);
     return true;
 }
 
@@ -208,9 +220,8 @@ bool pi_stop_read_registers(pi_stop *stop, pi_stop_thread *thread, struct user_r
 static void release(pi_stop *stop, pi_stop_thread *thread, int signal) {
     struct user_regs_struct general;
     bool restart = thread->needs_restart;
-    if (!thread->has_registers && !thread->in_group_stop)
-        restart = read_set(thread->tid, NT_PRSTATUS, &general, sizeof general) &&
-                  pi_call_needs_restart(&general);
+    if (!thread->has_registers)
+        restart = read_general(thread->tid, &general) && needs_restart(thread, &general);
     if (restart) {
         pi_call_restart(thread->tid);
         stop->restarted_calls++;
