@@ -7,15 +7,21 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "platform/linux/stop.h"
 
 enum { THREADS = 200, SMALL_STACK = 64 * 1024, REFUSED_CAPTURES = 40 };
 
@@ -184,10 +190,73 @@ static void test_a_thread_in_32_bit_code(void **state) {
     child_end(&child);
 }
 
+/* --- A number that belongs to another process by now --- */
+
+static void waiting_body(child_board *board) {
+    struct epoll_event event;
+    int queue = epoll_create1(EPOLL_CLOEXEC);
+    atomic_store(&board->ready, 1);
+    epoll_wait(queue, &event, 1, -1); /* a stop that isn't repaired ends it */
+    atomic_store(&board->ready, 2);
+    wait_forever(NULL);
+}
+
+/* A directory that lists the thread and then doesn't know it, as that of a process does where the
+ * thread ended in between: a link that leads nowhere. */
+static int open_outdated_directory(char *path, pid_t tid) {
+    char link[64];
+    assert_non_null(mkdtemp(path));
+    snprintf(link, sizeof link, "%s/%d", path, (int)tid);
+    assert_int_equal(symlink("nowhere", link), 0);
+    int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(directory >= 0);
+    return directory;
+}
+
+static void remove_outdated_directory(const char *path, pid_t tid) {
+    char link[64];
+    snprintf(link, sizeof link, "%s/%d", path, (int)tid);
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(rmdir(path), 0);
+}
+
+static void test_another_process_with_the_number_is_let_go(void **state) {
+    enum { CAPACITY = 8 };
+    static pi_stop_thread threads[CAPACITY];
+    static uint32_t slots[2 * CAPACITY];
+    static char entries[PI_STOP_ENTRIES_BYTES];
+    char path[] = "/tmp/procinspect-test-XXXXXX";
+    static pi_helper helper;
+    (void)state;
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(waiting_body);
+    assert_true(wait_for_thread_state(child.pid, child.pid, 'S'));
+    helper.host_pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    pi_stop stop = {.helper = &helper,
+                    .pid = 1,
+                    .task_directory = open_outdated_directory(path, child.pid),
+                    .capacity = CAPACITY,
+                    .threads = threads,
+                    .slots = slots,
+                    .slot_count = 2 * CAPACITY,
+                    .entries = entries};
+    assert_int_equal(pi_stop_seize(&stop), PI_STOP_GONE);
+    assert_int_equal(stop.count, 0);
+    /* Not traced any more: we, or a capture, may do it anew. */
+    pi_snapshot_free(capture_child(&child));
+    assert_true(wait_for_thread_state(child.pid, child.pid, 'S'));
+    assert_int_equal(atomic_load(&child.board->ready), 1);
+    close(stop.task_directory);
+    close(helper.host_pidfd);
+    remove_outdated_directory(path, child.pid);
+    child_end(&child);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_signal_is_lost_in_a_refused_capture),
         cmocka_unit_test(test_a_thread_in_32_bit_code),
+        cmocka_unit_test(test_another_process_with_the_number_is_let_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -236,6 +236,23 @@ static void release_late(pi_stop *stop, pi_stop_thread *thread, int status) {
     release(stop, thread, signal_of(status));
 }
 
+/* Only what stands can be let go of. What doesn't come to stand is released when the helper ends.
+ */
+void pi_stop_let_go(pi_stop *stop, int32_t tid) {
+    pi_stop_thread thread = {tid, PI_STOP_SEIZED, 0, 0, 0};
+    uint64_t until_ns = raw_now_ns() + LOOK_AFTER_NS;
+    long waited;
+    raw_ptrace(PTRACE_INTERRUPT, tid, 0, 0);
+    do {
+        int status;
+        waited = raw_wait(tid, &status, __WALL | WNOHANG);
+        if (waited == tid && WIFSTOPPED(status))
+            release_late(stop, &thread, status);
+        else if (waited == 0)
+            pi_helper_wait_for_child(LOOK_AFTER_NS / 10);
+    } while (waited == 0 && raw_now_ns() < until_ns);
+}
+
 void pi_stop_release(pi_stop *stop) {
     for (uint32_t i = 0; i < stop->count; i++)
         if (stop->threads[i].state == PI_STOP_STANDS) {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "platform/linux/helper_system_call.h"
 
@@ -92,7 +93,16 @@ static bool was_replaced(const pi_stop *stop, const pi_stop_thread *thread) {
            !has_ended(stop, thread->tid);
 }
 
-static pi_stop_result seize(pi_stop *stop, int32_t tid, uint32_t *added) {
+/* A number is seized, not a thread: where the one that was listed has ended since, it may be
+ * another process's. While we trace it nobody else can come to have it. */
+static bool is_of_process(const pi_stop *stop, const char *name) {
+    return raw_call(SYS_faccessat, stop->task_directory, (long)name, F_OK, 0) != -ENOENT;
+}
+
+static pi_stop_result seize(pi_stop *stop, const char *name, uint32_t *added) {
+    int32_t tid = parse_tid(name);
+    if (tid == 0)
+        return PI_STOP_OK;
     uint32_t *slot = find_slot(stop, tid);
     if (*slot != 0)
         return was_replaced(stop, &stop->threads[*slot - 1]) ? PI_STOP_GONE : PI_STOP_OK;
@@ -101,6 +111,10 @@ static pi_stop_result seize(pi_stop *stop, int32_t tid, uint32_t *added) {
         return PI_STOP_OK;
     }
     long result = try_to_seize(stop, tid);
+    if (result == 0 && !is_of_process(stop, name)) {
+        pi_stop_let_go(stop, tid);
+        result = 1;
+    }
     if (tid == stop->pid)
         stop->has_dead_main = result == 1;
     if (result == 1)
@@ -121,10 +135,7 @@ static pi_stop_result seize_entries(pi_stop *stop, long length, uint32_t *added)
     const directory_entry *entry;
     for (long at = 0; at < length; at += entry->length) {
         entry = (const directory_entry *)(const void *)(stop->entries + at);
-        int32_t tid = parse_tid(entry->name);
-        if (tid == 0)
-            continue;
-        pi_stop_result result = seize(stop, tid, added);
+        pi_stop_result result = seize(stop, entry->name, added);
         if (result != PI_STOP_OK)
             return result;
         if (*added % SEIZED_BETWEEN_CHECKS == 1 && pi_helper_must_stop(stop->helper))

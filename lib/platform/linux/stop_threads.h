@@ -13,6 +13,9 @@ pi_stop_result pi_stop_seize_new(pi_stop *stop, uint32_t *added);
 /* True where the process certainly has no thread that is not accounted for. */
 bool pi_stop_has_all(const pi_stop *stop);
 
+/* Lets go of a seized thread that runs, and is in no table. */
+void pi_stop_let_go(pi_stop *stop, int32_t tid);
+
 /* The thread's state letter, 0 where it has none any more. */
 char pi_stop_os_state(const pi_stop *stop, int32_t tid);
 
