@@ -22,6 +22,13 @@ enum { SNAPSHOT_LIMIT_BYTES = 512 * 1024 * 1024 };
 /* A program that replaces itself (execve) while it is captured is captured anew, this often. */
 enum { MAX_ATTEMPTS = 5, AGAIN = 1 };
 
+/* Until all threads are seized, beyond the permitted pause, which begins then and has a watchdog of
+ * its own. */
+#define PREPARATION_LIMIT_NS UINT64_C(2000000000)
+
+/* A helper that was told to stop lets go of what it has stopped, which takes some time, too. */
+#define CANCELLATION_LIMIT_NS UINT64_C(2000000000)
+
 /* What one attempt teaches the next. */
 typedef struct capture_history {
     bool has_lived;     /* there was a process to capture */
@@ -242,30 +249,32 @@ static int32_t take_results(capture_state *capture, pi_capture_work *work,
 /* Stops, reads, lets go. 0, an error, or AGAIN. */
 static int32_t hold_process(capture_state *capture, procinspect_error *error) {
     const pi_capture_request *request = capture->request;
-    pi_capture_work work;
+    pi_capture_work *work;
     int32_t code =
-        pi_capture_work_prepare(&work, capture->threads.count, request->hold_buffer_bytes, error);
+        pi_capture_work_new(capture->threads.count, request->hold_buffer_bytes, &work, error);
     if (code != PROCINSPECT_OK)
         return code;
-    work.hold.pid = capture->process->pid;
-    work.hold.stop.pid = capture->process->pid;
-    work.hold.process_directory = capture->process->directory;
-    work.hold.memory_directory = capture->files.directory;
-    work.hold.memory_tid = living_tid(capture);
-    work.hold.max_pause_ns = (uint64_t)request->max_pause_ms * 1000000;
+    pi_hold *hold = &work->hold;
+    hold->pid = capture->process->pid;
+    hold->stop.pid = capture->process->pid;
+    hold->process_directory = capture->process->directory;
+    hold->memory_directory = capture->files.directory;
+    hold->memory_tid = living_tid(capture);
+    hold->max_pause_ns = (uint64_t)request->max_pause_ms * 1000000;
     pi_helper_job job = {.run = pi_hold_run,
-                         .argument = &work.hold,
-                         .descriptors = {capture->process->directory, capture->files.directory},
-                         .descriptor_count = 2,
+                         .argument = hold,
+                         .limit_ns = hold->max_pause_ns + PREPARATION_LIMIT_NS,
+                         .stop_limit_ns = CANCELLATION_LIMIT_NS,
                          .may_trace_host = capture->history->may_be_traced,
                          .cancellation = request->cancellation};
     capture->snapshot->captured_at_unix_ns = now_ns(CLOCK_REALTIME);
     code = pi_helper_run(&job, error);
+    work->is_kept = job.keeps_memory;
     if (code == PROCINSPECT_OK)
-        code = judge(capture, &work.hold, error);
+        code = judge(capture, hold, error);
     if (code == PROCINSPECT_OK)
-        code = take_results(capture, &work, error);
-    pi_capture_work_end(&work);
+        code = take_results(capture, work, error);
+    pi_capture_work_free(work);
     return code;
 }
 

@@ -50,7 +50,7 @@ static pi_hold_result stop_all(pi_hold *hold) {
     pi_stop_result result = pi_stop_seize(stop);
     if (result != PI_STOP_OK)
         return from_stop(result);
-    pi_helper_start_watchdog(hold->max_pause_ns + WATCHDOG_GRACE_NS);
+    pi_helper_start_watchdog(stop->helper, hold->max_pause_ns + WATCHDOG_GRACE_NS);
     result = pi_stop_interrupt(stop);
     hold->stop_ns = raw_now_ns() - stop->pause_begin_ns;
     return from_stop(result);
@@ -78,8 +78,8 @@ static pi_hold_result read_registers(pi_hold *hold) {
 }
 
 /* A whole file about the process's memory; its length, or a negative errno. */
-static long read_file(const pi_hold *hold, const char *name, void *buffer, size_t capacity) {
-    long file = raw_open(hold->memory_directory, name, O_RDONLY | O_CLOEXEC);
+static long read_file(pi_hold *hold, const char *name, void *buffer, size_t capacity) {
+    long file = pi_helper_open(hold->stop.helper, hold->memory_directory, name, O_RDONLY);
     if (file < 0)
         return file;
     size_t length = 0;
@@ -88,7 +88,7 @@ static long read_file(const pi_hold *hold, const char *name, void *buffer, size_
         got = raw_read((int)file, (char *)buffer + length, capacity - length);
         length += got > 0 ? (size_t)got : 0;
     } while (got > 0 && length < capacity);
-    raw_close((int)file);
+    pi_helper_close(hold->stop.helper, (int)file);
     return got < 0 ? got : (long)length;
 }
 
@@ -153,7 +153,7 @@ static pi_hold_result read_memory(pi_hold *hold) {
 void pi_hold_run(pi_helper *helper, void *argument) {
     pi_hold *hold = argument;
     hold->stop.helper = helper;
-    long task = raw_open(hold->process_directory, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    long task = pi_helper_open(helper, hold->process_directory, "task", O_RDONLY | O_DIRECTORY);
     if (task < 0) {
         hold->result = file_failed(hold, "task", task);
         return;
@@ -170,4 +170,5 @@ void pi_hold_run(pi_helper *helper, void *argument) {
     hold->resume_ns = end_ns - begin_ns;
     hold->pause_ns = end_ns - hold->stop.pause_begin_ns;
     hold->result = result;
+    pi_helper_close(helper, (int)task);
 }

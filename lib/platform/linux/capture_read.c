@@ -66,7 +66,7 @@ static long read_batch(const cursor *at, uint64_t *wanted) {
 /* The file can read what no page permission lets be read. Bytes read, or 0. */
 static long read_by_file(cursor *at, uint64_t length) {
     if (at->file == FILE_NOT_OPEN) {
-        long file = raw_open(at->reader->directory, "mem", O_RDONLY | O_CLOEXEC);
+        long file = pi_helper_open(at->reader->helper, at->reader->directory, "mem", O_RDONLY);
         at->file = file < 0 ? FILE_UNAVAILABLE : (int)file;
     }
     if (at->file == FILE_UNAVAILABLE)
@@ -120,6 +120,6 @@ pi_read_result pi_memory_read_ranges(pi_memory_reader *reader, const pi_memory_r
             result = PI_READ_MUST_END;
     }
     if (at.file >= 0)
-        raw_close(at.file);
+        pi_helper_close(reader->helper, at.file);
     return result;
 }

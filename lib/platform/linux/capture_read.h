@@ -10,7 +10,7 @@
 typedef struct pi_memory_reader {
     int32_t tid;   /* a thread of the process */
     int directory; /* and its own, in /proc */
-    const pi_helper *helper;
+    pi_helper *helper;
     uint64_t deadline_ns;      /* by CLOCK_MONOTONIC */
     uint64_t unreadable_bytes; /* result: they are zero in the buffer */
 } pi_memory_reader;

@@ -2,7 +2,6 @@
 #include "platform/linux/capture_work.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/mman.h>
 
 #include "base/error.h"
@@ -72,9 +71,8 @@ static int32_t no_memory(size_t bytes, procinspect_error *error) {
         bytes >> 20);
 }
 
-int32_t pi_capture_work_prepare(pi_capture_work *work, size_t thread_count, uint64_t max_data_bytes,
-                                procinspect_error *error) {
-    memset(work, 0, sizeof *work);
+static int32_t prepare(pi_capture_work *work, size_t thread_count, uint64_t max_data_bytes,
+                       procinspect_error *error) {
     pi_hold *hold = &work->hold;
     size_t capacity = thread_count * 2 + MORE_THREADS;
     hold->stop.capacity = (uint32_t)(capacity < MOST_THREADS ? capacity : MOST_THREADS);
@@ -91,14 +89,11 @@ int32_t pi_capture_work_prepare(pi_capture_work *work, size_t thread_count, uint
     layout = (table_layout){work->tables, 0};
     lay_out(&layout, hold, thread_count);
 
-    work->data_bytes = (size_t)max_data_bytes;
     hold->plan.budget_bytes = max_data_bytes;
-    hold->data = map(work->data_bytes);
-    if (hold->data == NULL) {
-        work->data_bytes = 0;
-        pi_capture_work_end(work);
+    hold->data = map((size_t)max_data_bytes);
+    if (hold->data == NULL)
         return no_memory((size_t)max_data_bytes, error);
-    }
+    work->data_bytes = (size_t)max_data_bytes;
     size_t usual = (thread_count + 1) * USUAL_STACK_BYTES;
     if (usual > MOST_BACKED_DATA_BYTES)
         usual = MOST_BACKED_DATA_BYTES;
@@ -106,11 +101,28 @@ int32_t pi_capture_work_prepare(pi_capture_work *work, size_t thread_count, uint
     return PROCINSPECT_OK;
 }
 
-void pi_capture_work_end(pi_capture_work *work) {
+int32_t pi_capture_work_new(size_t thread_count, uint64_t max_data_bytes, pi_capture_work **work,
+                            procinspect_error *error) {
+    pi_capture_work *made = map(sizeof *made);
+    if (made == NULL)
+        return no_memory(sizeof *made, error);
+    int32_t code = prepare(made, thread_count, max_data_bytes, error);
+    if (code == PROCINSPECT_OK)
+        *work = made;
+    else
+        pi_capture_work_free(made);
+    return code;
+}
+
+void pi_capture_work_free(pi_capture_work *work) {
+    if (work->is_kept) {
+        madvise(work->tables, work->tables_bytes, MADV_DONTNEED);
+        madvise(work->hold.data, work->data_bytes, MADV_DONTNEED);
+        return;
+    }
     if (work->tables != NULL)
         munmap(work->tables, work->tables_bytes);
     if (work->data_bytes != 0)
         munmap(work->hold.data, work->data_bytes);
-    work->tables = NULL;
-    work->data_bytes = 0;
+    munmap(work, sizeof *work);
 }

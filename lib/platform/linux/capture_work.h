@@ -16,11 +16,14 @@ typedef struct pi_capture_work {
     void *tables;
     size_t tables_bytes;
     size_t data_bytes; /* of hold.data, 0 once it was taken away */
+    bool is_kept;      /* a helper that can't be ended may yet write to it */
 } pi_capture_work;
 
 /* For about this many threads, and up to max_data_bytes of memory. NO_MEMORY. */
-int32_t pi_capture_work_prepare(pi_capture_work *work, size_t thread_count, uint64_t max_data_bytes,
-                                procinspect_error *error);
-void pi_capture_work_end(pi_capture_work *work);
+int32_t pi_capture_work_new(size_t thread_count, uint64_t max_data_bytes, pi_capture_work **work,
+                            procinspect_error *error);
+
+/* Where it is kept, it stays mapped, and only the pages that back it are given back. */
+void pi_capture_work_free(pi_capture_work *work);
 
 #endif

@@ -13,27 +13,46 @@
 /*
  * A short-lived process of the host's own that does what the host itself can't: a process can't
  * trace its own threads, and a tracer's waits would mix with the host's. It shares the host's
- * memory, so that results need no copying, and nothing else: it has its own descriptors and signal
- * handlers, no exit signal (the host's SIGCHLD handlers and waits never notice it), and ends by
- * itself when the host does.
+ * memory, so that results need no copying; it has its own signal handlers, no exit signal (the
+ * host's SIGCHLD handlers and waits never notice it), and ends by itself when the host does.
+ *
+ * Descriptors. It shares the host's table, too: then none is inherited, to be held open or closed.
+ * To close a descriptor, also a copy, makes its file system flush what was written to the file,
+ * which takes its time on a network's, and waits where nothing can end it on one (FUSE) that
+ * doesn't answer. What a job opens is the host's as well; pi_helper_open remembers it, so that
+ * nothing stays open after a helper that was killed. Only a job that needs more descriptors than
+ * the host has to spare gets a table of its own, in which the inherited ones are closed: it pays
+ * for that with these flushes, and after them with its limit.
+ *
+ * Ends. A job has a limit, after which the kernel kills the helper wherever it waits, from its
+ * first instruction on; the host kills it, too, should that not be enough, or where it hangs after
+ * it was told to stop. What is left then waits in the kernel where no signal reaches it. The host
+ * gives up on such a one and answers TIMED_OUT; its memory, and what it was working in, stay mapped
+ * for ever (keeps_memory), because the kernel may yet write there. It runs none of our code again,
+ * ends when it can, and is a zombie of the host's from then on.
  *
  * What runs in the helper is built without sanitizers and stack protector and calls nothing but
  * what is built so; meson.build lists it as helper_sources.
  */
 
-enum { PI_HELPER_MAX_DESCRIPTORS = 4 };
+enum { PI_HELPER_MAX_DESCRIPTORS = 4, PI_HELPER_MAX_OPEN = 4 };
 
 /* What both sides share. The host's side fills it before the helper starts. */
 typedef struct pi_helper {
     void (*job)(struct pi_helper *helper, void *argument); /* what to do; runs in the helper */
     void *argument;
     int host_pidfd;
-    int descriptors[PI_HELPER_MAX_DESCRIPTORS]; /* kept open there; the rest is closed */
+    bool has_own_descriptors;
+    int descriptors[PI_HELPER_MAX_DESCRIPTORS]; /* kept open in a table of its own */
     size_t descriptor_count;
-    uint64_t stack_bytes;
-    atomic_int go;            /* a futex: the helper may begin */
-    atomic_bool must_stop;    /* the host asks it to end early */
-    atomic_bool has_finished; /* the job ran to its end */
+    uint64_t limit_ns; /* of the first watchdog, 0 for none */
+    atomic_uint_least64_t
+        end_by_ns;          /* by CLOCK_MONOTONIC, when the watchdog ends it; 0 for never */
+    atomic_int uses_memory; /* the kernel sets it to 0 when the helper has left the memory */
+    atomic_int opened[PI_HELPER_MAX_OPEN]; /* descriptors in the host's table, plus one */
+    atomic_int go;                         /* a futex: the helper may begin */
+    atomic_bool must_stop;                 /* the host asks it to end early */
+    atomic_bool has_finished;              /* the job ran to its end */
 } pi_helper;
 
 /* --- called in the host --- */
@@ -42,18 +61,30 @@ typedef struct pi_helper {
 typedef struct pi_helper_job {
     void (*run)(struct pi_helper *helper, void *argument);
     void *argument;
+    /* After this time the helper is killed, unless the job asks for more with
+     * pi_helper_start_watchdog. 0: never. */
+    uint64_t limit_ns;
+    /* And this long after it was told to stop. 0: a job that is told so may take its time. */
+    uint64_t stop_limit_ns;
+    /* It opens more than PI_HELPER_MAX_OPEN: in a table of its own, with these of the host's. */
+    bool needs_own_descriptors;
     int descriptors[PI_HELPER_MAX_DESCRIPTORS];
     size_t descriptor_count;
     /* The host lets its helper trace it: needed for the own process under Yama's ptrace_scope 1. */
     bool may_trace_host;
     const procinspect_cancellation *cancellation; /* nullable */
+
+    /* Result: the helper could not be ended. The argument, and all that the job works in, must
+     * neither be freed nor used again. */
+    bool keeps_memory;
 } pi_helper_job;
 
 /*
  * Runs the job in a helper and waits for its end. NO_RESOURCES or NO_MEMORY where no helper could
- * be started; IO where it ended before the job did: killed, or by its own watchdog.
+ * be started; IO where it ended before the job did, killed by somebody; TIMED_OUT at its limit;
+ * CANCELLED where it was told to stop and didn't.
  */
-int32_t pi_helper_run(const pi_helper_job *job, procinspect_error *error);
+int32_t pi_helper_run(pi_helper_job *job, procinspect_error *error);
 
 /* --- called in the helper --- */
 
@@ -63,11 +94,13 @@ void pi_helper_begin(void *helper);
 /* The host has ended, or asks to stop. */
 bool pi_helper_must_stop(const pi_helper *helper);
 
-/*
- * From now on the kernel kills the helper after this time, and so lets go of all that it holds: the
- * last resort where it hangs in a page that is only served by what it has stopped.
- */
-void pi_helper_start_watchdog(uint64_t limit_ns);
+/* The kernel kills the helper after this time from now, instead of the one set before, and so lets
+ * go of all that it holds. */
+void pi_helper_start_watchdog(pi_helper *helper, uint64_t limit_ns);
+
+/* Opens and closes in the table that is shared with the host. A descriptor, or a negative errno. */
+long pi_helper_open(pi_helper *helper, int directory, const char *path, int flags);
+void pi_helper_close(pi_helper *helper, int descriptor);
 
 /* Waits until a tracee's state may have changed, or for limit_ns. */
 void pi_helper_wait_for_child(uint64_t limit_ns);

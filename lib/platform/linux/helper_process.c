@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "platform/linux/helper.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
 #include <signal.h>
@@ -30,8 +32,8 @@ static void reset_handler(int signal) {
     raw_call(SYS_rt_sigaction, signal, (long)&fallback, 0, SIGNAL_SET_BYTES);
 }
 
-/* Closes what lies between the descriptors to keep. Where the kernel refuses, they stay open until
- * the helper ends, which does no harm. */
+/* In a table of its own: closes what lies between the descriptors to keep. Where the kernel refuses
+ * (a seccomp profile older than the call), they stay open until the helper ends. */
 static void close_inherited(const pi_helper *helper) {
     int kept[PI_HELPER_MAX_DESCRIPTORS + 1];
     size_t count = 0;
@@ -70,10 +72,14 @@ static void wait_for_go(pi_helper *helper) {
 
 void pi_helper_begin(void *argument) {
     pi_helper *helper = argument;
-    /* Every signal is blocked here, as it was in the thread that started us. A host that ignores
-     * SIGCHLD, or asked not to hear of stopped children, must not keep us from hearing of them. */
+    if (helper->limit_ns != 0)
+        pi_helper_start_watchdog(helper, helper->limit_ns);
+    /* Every other signal is blocked here, as it was in the thread that started us. A host that
+     * ignores SIGCHLD, or asked not to hear of stopped children, must not keep us from hearing of
+     * them. */
     reset_handler(SIGCHLD);
-    close_inherited(helper);
+    if (helper->has_own_descriptors)
+        close_inherited(helper);
     /* The target stands still while this runs. Only the privileged may; others do without. */
     raw_call(SYS_setpriority, PRIO_PROCESS, 0, -20, 0);
     wait_for_go(helper);
@@ -84,7 +90,8 @@ void pi_helper_begin(void *argument) {
         raw_call(SYS_exit_group, 0, 0, 0, 0);
 }
 
-void pi_helper_start_watchdog(uint64_t limit_ns) {
+void pi_helper_start_watchdog(pi_helper *helper, uint64_t limit_ns) {
+    atomic_store(&helper->end_by_ns, raw_now_ns() + limit_ns);
     reset_handler(SIGALRM);
     uint64_t alarm = signal_bit(SIGALRM);
     raw_call(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&alarm, 0, SIGNAL_SET_BYTES);
@@ -92,6 +99,27 @@ void pi_helper_start_watchdog(uint64_t limit_ns) {
     struct itimerval once = {{0, 0},
                              {(time_t)(limit_us / 1000000), (suseconds_t)(limit_us % 1000000)}};
     raw_call(SYS_setitimer, ITIMER_REAL, (long)&once, 0, 0);
+}
+
+/* Killed between the call and the note of it, a descriptor is lost to the host; noted before that,
+ * or after it was closed, one of another thread's might be closed in its stead. */
+long pi_helper_open(pi_helper *helper, int directory, const char *path, int flags) {
+    for (int i = 0; i < PI_HELPER_MAX_OPEN; i++) {
+        if (atomic_load(&helper->opened[i]) != 0)
+            continue;
+        long descriptor = raw_open(directory, path, flags | O_CLOEXEC);
+        if (descriptor >= 0)
+            atomic_store(&helper->opened[i], (int)descriptor + 1);
+        return descriptor;
+    }
+    return -EMFILE;
+}
+
+void pi_helper_close(pi_helper *helper, int descriptor) {
+    for (int i = 0; i < PI_HELPER_MAX_OPEN; i++)
+        if (atomic_load(&helper->opened[i]) == descriptor + 1)
+            atomic_store(&helper->opened[i], 0);
+    raw_close(descriptor);
 }
 
 void pi_helper_wait_for_child(uint64_t limit_ns) {

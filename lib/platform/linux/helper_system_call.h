@@ -35,11 +35,12 @@ static inline long raw_call(long number, long a, long b, long c, long d) {
 
 /*
  * Starts a process that runs entry(argument) on the stack below stack_top, which is aligned to 16
- * bytes; entry never returns. Its pid, or a negative errno.
+ * bytes; entry never returns. *lives is what CLONE_CHILD_CLEARTID clears. Its pid, or a negative
+ * errno.
  */
-static inline long raw_clone(unsigned long flags, void *stack_top, int *pidfd,
+static inline long raw_clone(unsigned long flags, void *stack_top, int *pidfd, void *lives,
                              void (*entry)(void *), void *argument) {
-    register long r10 __asm__("r10") = 0;
+    register void *r10 __asm__("r10") = lives;
     register void (*r8)(void *) __asm__("r8") = entry;
     register void *r9 __asm__("r9") = argument;
     long result;

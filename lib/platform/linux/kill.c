@@ -18,6 +18,9 @@
 
 enum { NS_PER_MS = 1000000 };
 
+/* For all but the grace and the ends: far more than reading and holding take. */
+#define REST_LIMIT_NS UINT64_C(60000000000)
+
 static uint64_t now_ns(void) {
     struct timespec now = {0, 0};
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -221,7 +224,7 @@ static void let_go(const pi_kill_tree *tree) {
 }
 
 static int32_t run(const pi_process *process, const pi_kill_request *request, pi_kill_tree *tree,
-                   procinspect_error *error) {
+                   bool *keeps_memory, procinspect_error *error) {
     tree->root_pid = process->pid;
     tree->root_start_ticks = process->start_ticks;
     tree->host_pid = (int32_t)getpid();
@@ -233,6 +236,8 @@ static int32_t run(const pi_process *process, const pi_kill_request *request, pi
     tree->only_check = request->only_check;
     pi_helper_job job = {.run = pi_kill_job,
                          .argument = tree,
+                         .limit_ns = tree->grace_ns + 2 * tree->limit_ns + REST_LIMIT_NS,
+                         .needs_own_descriptors = true, /* one for each member */
                          .descriptors = {tree->proc},
                          .descriptor_count = 1,
                          .may_trace_host = request->include_host,
@@ -242,6 +247,7 @@ static int32_t run(const pi_process *process, const pi_kill_request *request, pi
     if (request->include_host && !request->only_check && tree->root_pid == tree->host_pid)
         tree->host_is_reaper = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
     int32_t result = pi_helper_run(&job, error);
+    *keeps_memory = job.keeps_memory;
     if (tree->host_is_reaper) /* it wasn't ended */
         prctl(PR_SET_CHILD_SUBREAPER, was_reaper, 0, 0, 0);
     if (result != PROCINSPECT_OK)
@@ -262,11 +268,13 @@ int32_t pi_process_kill_tree(const pi_process *process, const pi_kill_request *r
                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (tree == MAP_FAILED)
         return pi_error_no_memory(error);
-    result = run(process, request, tree, error);
+    bool keeps_memory;
+    result = run(process, request, tree, &keeps_memory, error);
     if (result == PROCINSPECT_OK)
         result = fill_report(tree, arena, report, error);
     if (result == PROCINSPECT_OK)
         report->total_ns = now_ns() - begin;
-    munmap(tree, sizeof *tree);
+    if (!keeps_memory)
+        munmap(tree, sizeof *tree);
     return result;
 }

@@ -37,7 +37,7 @@ typedef enum pi_stop_result {
 
 /* Zero but for what stands first, which the caller sets. The tables are zeroed. */
 typedef struct pi_stop {
-    const pi_helper *helper;
+    pi_helper *helper;
     int32_t pid;
     int task_directory;                /* /proc/PID/task */
     uint32_t capacity;                 /* threads that the tables have room for */

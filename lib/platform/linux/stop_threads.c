@@ -20,6 +20,7 @@ typedef struct directory_entry {
 
 enum {
     SEIZE_ATTEMPTS = 3,
+    UNKNOWN_STATE = '?',
     STAT_BYTES = 512,           /* enough for the name and the state behind it */
     SEIZED_BETWEEN_CHECKS = 256 /* threads, between two looks whether the host still wants it */
 };
@@ -48,11 +49,11 @@ char pi_stop_os_state(const pi_stop *stop, int32_t tid) {
     char path[32];
     char text[STAT_BYTES];
     stat_path(path, tid);
-    long file = raw_open(stop->task_directory, path, O_RDONLY | O_CLOEXEC);
+    long file = pi_helper_open(stop->helper, stop->task_directory, path, O_RDONLY);
     if (file < 0)
-        return 0;
+        return file == -ENOENT || file == -ESRCH ? 0 : UNKNOWN_STATE;
     long length = raw_read((int)file, text, sizeof text);
-    raw_close((int)file);
+    pi_helper_close(stop->helper, (int)file);
     /* The name may hold a parenthesis; no number behind it does. */
     for (long at = length - 3; at > 0; at--)
         if (text[at] == ')')

@@ -16,7 +16,7 @@ bool pi_stop_has_all(const pi_stop *stop);
 /* Lets go of a seized thread that runs, and is in no table. */
 void pi_stop_let_go(pi_stop *stop, int32_t tid);
 
-/* The thread's state letter, 0 where it has none any more. */
+/* The thread's state letter; 0 where it has none any more, '?' where it can't be read. */
 char pi_stop_os_state(const pi_stop *stop, int32_t tid);
 
 #endif
