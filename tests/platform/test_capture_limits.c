@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -154,6 +155,32 @@ static void test_the_pause_is_never_longer_than_permitted(void **state) {
     child_end(&child);
 }
 
+/* So little room that nothing of the stacks fits: the notes name the cause. */
+static void test_no_room_for_the_stacks(void **state) {
+    (void)state;
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(many_body);
+    pi_capture_request request = default_request();
+    pi_snapshot *snapshot;
+    request.hold_buffer_bytes = THREADS / 2;
+    assert_int_equal(pi_capture(child.process, &request, &snapshot, NULL), 0);
+    assert_sound_snapshot(snapshot);
+    assert_int_equal(snapshot->report.thread_count, THREADS + 1);
+    unsigned shortened = 0;
+    for (size_t i = 0; i < snapshot->report.note_count; i++) {
+        const procinspect_dump_note *note = snapshot->report.notes[i];
+        assert_int_not_equal(note->kind, PROCINSPECT_DUMP_NOTE_UNREADABLE);
+        if (note->kind == PROCINSPECT_DUMP_NOTE_SHORTENED) {
+            shortened++;
+            assert_non_null(strstr(note->text, "hold_buffer_bytes"));
+        }
+    }
+    assert_int_equal(shortened, THREADS + 1);
+    pi_snapshot_free(snapshot);
+    assert_beats(&child);
+    child_end(&child);
+}
+
 static void *wait_in_vfork(void *argument) {
     child_board *board = argument;
     atomic_store(&board->tids[0], (int)gettid());
@@ -206,6 +233,7 @@ int main(void) {
         cmocka_unit_test(test_no_more_descriptors),
         cmocka_unit_test(test_no_more_address_space),
         cmocka_unit_test(test_the_pause_is_never_longer_than_permitted),
+        cmocka_unit_test(test_no_room_for_the_stacks),
         cmocka_unit_test(test_cancellation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,7 +83,7 @@ static bool note_thread(const pi_thread_snapshot *thread, const held_thread *hel
                                "Thread %d sleeps in the kernel where nothing can stop it (state D: "
                                "slow storage, or a vfork whose child has not run yet).",
                                (int)thread->tid);
-    if (thread->stack.size_bytes == 0)
+    if (held->planned->whole_stack_bytes == 0)
         return pi_capture_note(notes, PROCINSPECT_DUMP_NOTE_UNREADABLE, thread->tid,
                                "The stack pointer of thread %d, 0x%" PRIx64
                                ", leads to no memory that can be read.",
@@ -91,9 +91,11 @@ static bool note_thread(const pi_thread_snapshot *thread, const held_thread *hel
     if (thread->stack.size_bytes < held->planned->whole_stack_bytes)
         return pi_capture_note(notes, PROCINSPECT_DUMP_NOTE_SHORTENED, thread->tid,
                                "The stack of thread %d is in the dump with its innermost %" PRIu64
-                               " of %" PRIu64 " bytes.",
+                               " of %" PRIu64 " bytes: a dump holds at most %u KiB of each, and as "
+                               "much of all as the host's hold_buffer_bytes has room for.",
                                (int)thread->tid, thread->stack.size_bytes,
-                               held->planned->whole_stack_bytes);
+                               held->planned->whole_stack_bytes,
+                               (unsigned)(PI_PLAN_MAX_STACK_BYTES >> 10));
     return true;
 }
 
