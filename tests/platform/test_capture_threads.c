@@ -221,7 +221,9 @@ static void test_no_thread_can_be_stopped(void **state) {
     assert_true(wait_for_thread_state(child.pid, child.pid, 'D'));
     pi_capture_request request = default_request();
     assert_capture_fails(child.process, &request, PROCINSPECT_ERROR_TIMED_OUT,
-                         "1 of the 1 threads");
+                         "1 of the 1 threads of process");
+    assert_capture_fails(child.process, &request, PROCINSPECT_ERROR_TIMED_OUT,
+                         "Try again when that is over.");
     kill(atomic_load(&child.board->pids[0]), SIGKILL);
     child_end(&child);
 }

@@ -125,17 +125,25 @@ static int32_t read_beforehand(capture_state *capture, procinspect_error *error)
 
 static int32_t too_late(const capture_state *capture, const pi_hold *hold,
                         procinspect_error *error) {
-    uint32_t running = 0;
+    uint32_t running = hold->stop.running, late = 0;
     for (uint32_t i = 0; i < hold->stop.count; i++)
-        running += hold->stop.threads[i].state == PI_STOP_SEIZED ||
-                   hold->stop.threads[i].state == PI_STOP_RUNS;
-    if (running != 0)
+        late += hold->stop.threads[i].state == PI_STOP_SEIZED;
+    /* Nothing else was left to wait for, whatever the limit. */
+    if (running != 0 && late == 0 && hold->stop.standing == 0)
+        return pi_error_set(error, PROCINSPECT_ERROR_TIMED_OUT, 0,
+                            "%u of the %u threads of process %d sleep in the kernel where nothing "
+                            "can stop them (state D: storage that doesn't answer, or a vfork whose "
+                            "child has yet to run its program), and didn't come out of it in %u "
+                            "ms; it runs on. Try again when that is over.",
+                            (unsigned)running, (unsigned)hold->stop.count,
+                            (int)capture->process->pid, (unsigned)(hold->stop_ns / 1000000));
+    if (late != 0)
         return pi_error_set(error, PROCINSPECT_ERROR_TIMED_OUT, 0,
                             "%u of the %u threads of process %d could not be stopped within %u ms; "
                             "it runs on. Look "
                             "what keeps them (state D: storage, or a vfork; R: no processor), or "
                             "raise max_pause_ms.",
-                            (unsigned)running, (unsigned)hold->stop.count,
+                            (unsigned)(late + running), (unsigned)hold->stop.count,
                             (int)capture->process->pid, (unsigned)capture->request->max_pause_ms);
     return pi_error_set(
         error, PROCINSPECT_ERROR_TIMED_OUT, 0,
