@@ -34,6 +34,10 @@ extern "C" {
  * begins anew: it may fire late, by at most its own length for each capture, and never early.
  * Whoever dies when, target, helper or host: the target goes on.
  *
+ * Two dumps of one process exclude each other, as debuggers do: a process can have one tracer only.
+ * A capture that finds the process traced waits for that to end, 100 ms at most (max_pause_ms where
+ * it is a dump of the calling process's own), and then answers TRACED: to be tried again.
+ *
  * Privileges. ptrace access to the target: the same user (and a dumpable process: no setuid
  * program), or CAP_SYS_PTRACE. Yama's ptrace_scope 1 without that capability allows the own process
  * only, 2 needs the capability, 3 allows nothing. In a container the capability must be granted,

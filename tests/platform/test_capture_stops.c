@@ -23,7 +23,13 @@
 
 #include "platform/linux/stop.h"
 
-enum { THREADS = 200, SMALL_STACK = 64 * 1024, REFUSED_CAPTURES = 40 };
+enum {
+    THREADS = 200,
+    SMALL_STACK = 64 * 1024,
+    REFUSED_CAPTURES = 8,
+    DUMPS_AT_ONCE = 3,
+    DUMPS = 150
+};
 
 static child_board *own_board;
 
@@ -252,11 +258,64 @@ static void test_another_process_with_the_number_is_let_go(void **state) {
     child_end(&child);
 }
 
+/* --- Several captures of one process at once --- */
+
+typedef struct capturer {
+    const pi_process *process;
+    unsigned captured, traced;
+    int32_t wrong_code;
+    procinspect_error error;
+} capturer;
+
+static void *capture_often(void *argument) {
+    capturer *own = argument;
+    pi_capture_request request = default_request();
+    for (int i = 0; i < DUMPS && own->wrong_code == 0; i++) {
+        pi_snapshot *snapshot;
+        own->error = (procinspect_error){.code = 1234};
+        int32_t code = pi_capture(own->process, &request, &snapshot, &own->error);
+        if (code == 0)
+            pi_snapshot_free(snapshot);
+        /* Untouched, whatever attempts it took. */
+        if (code == 0 ? own->error.code != 1234 : code != PROCINSPECT_ERROR_TRACED)
+            own->wrong_code = own->error.code;
+        own->captured += code == 0;
+        own->traced += code == PROCINSPECT_ERROR_TRACED;
+    }
+    return NULL;
+}
+
+static void test_captures_at_once_exclude_each_other(void **state) {
+    capturer capturers[DUMPS_AT_ONCE] = {0};
+    pthread_t threads[DUMPS_AT_ONCE];
+    unsigned captured = 0, traced = 0;
+    (void)state;
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(beating_body);
+    for (int i = 0; i < DUMPS_AT_ONCE; i++) {
+        capturers[i].process = child.process;
+        assert_int_equal(pthread_create(&threads[i], NULL, capture_often, &capturers[i]), 0);
+    }
+    for (int i = 0; i < DUMPS_AT_ONCE; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < DUMPS_AT_ONCE; i++) {
+        if (capturers[i].wrong_code != 0)
+            fail_msg("%d: %s", capturers[i].wrong_code, capturers[i].error.message);
+        captured += capturers[i].captured;
+        traced += capturers[i].traced;
+    }
+    print_message("%u captured, %u refused because of another\n", captured, traced);
+    assert_true(captured > 0);
+    assert_beats(&child);
+    child_end(&child);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_signal_is_lost_in_a_refused_capture),
         cmocka_unit_test(test_a_thread_in_32_bit_code),
         cmocka_unit_test(test_another_process_with_the_number_is_let_go),
+        cmocka_unit_test(test_captures_at_once_exclude_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,12 +29,17 @@ enum { MAX_ATTEMPTS = 5, AGAIN = 1 };
 /* A helper that was told to stop lets go of what it has stopped, which takes some time, too. */
 #define CANCELLATION_LIMIT_NS UINT64_C(2000000000)
 
+/* How long a process that is traced, by another host's dump for all we know, is tried again. */
+#define HELD_BY_ANOTHER_LIMIT_NS INT64_C(100000000)
+enum { LONGEST_WAIT_MS = 32 };
+
 /* What one attempt teaches the next. */
 typedef struct capture_history {
     bool has_lived;     /* there was a process to capture */
     int32_t own_helper; /* of another dump of this host's that was in the way, 0 for none */
     bool may_be_traced; /* we let our helper trace us */
-    int refusals;       /* though nobody traced the process when we looked why */
+    bool was_refused;   /* this time, by the kernel, to trace a thread of it */
+    bool was_traced;    /* by somebody, at one time */
 } capture_history;
 
 typedef struct capture_state {
@@ -152,19 +157,11 @@ static int32_t too_late(const capture_state *capture, const pi_hold *hold,
         (int)capture->process->pid, (unsigned)capture->request->max_pause_ms);
 }
 
-/* Where another dump's helper was the tracer it may have left before we could see it; and to a
- * thread that was ending nobody has rights. */
-static int32_t again_where_refused(capture_state *capture, int32_t code) {
-    return code == PROCINSPECT_ERROR_PERMISSION && ++capture->history->refusals < MAX_ATTEMPTS
-               ? AGAIN
-               : code;
-}
-
 static int32_t refused_thread(capture_state *capture, int32_t tid, int os_errno,
                               procinspect_error *error) {
-    int32_t code =
-        pi_capture_refused(capture->process, tid, os_errno, &capture->history->own_helper, error);
-    return again_where_refused(capture, code);
+    capture->history->was_refused = true;
+    return pi_capture_refused(capture->process, tid, os_errno, &capture->history->own_helper,
+                              error);
 }
 
 static int32_t file_failed(capture_state *capture, const pi_hold *hold, procinspect_error *error) {
@@ -183,6 +180,9 @@ static int32_t refused(capture_state *capture, const pi_hold *hold, procinspect_
         capture->history->may_be_traced = true;
         return AGAIN;
     }
+    if (hold->stop.refused_tracer_pid != 0)
+        return pi_capture_traced(capture->process, hold->stop.refused_tracer_pid,
+                                 &capture->history->own_helper, error);
     return refused_thread(capture, hold->stop.refused_tid, hold->stop.refused_errno, error);
 }
 
@@ -375,7 +375,7 @@ static int32_t check_target(capture_state *capture, procinspect_error *error) {
     if (code == PROCINSPECT_ERROR_UNSUPPORTED && capture->history->has_lived)
         return check_lives(capture->process, error);
     capture->history->has_lived |= code == PROCINSPECT_OK;
-    return again_where_refused(capture, code);
+    return code;
 }
 
 /* One attempt, into an arena of its own: 0, an error, or AGAIN. */
@@ -440,25 +440,57 @@ static int32_t check_request(const pi_process *process, const pi_capture_request
     return PROCINSPECT_OK;
 }
 
+/*
+ * Another dump of the process holds it for a moment, and is waited for. That one may have left by
+ * the time that we look who it was: then the refusal looks like one for good. And to a thread that
+ * was ending nobody has rights.
+ */
+static bool is_held_by_another(capture_history *history, int32_t code) {
+    history->was_traced |= code == PROCINSPECT_ERROR_TRACED;
+    return code == PROCINSPECT_ERROR_TRACED ||
+           (code == PROCINSPECT_ERROR_PERMISSION && history->was_refused);
+}
+
 int32_t pi_capture(const pi_process *process, const pi_capture_request *request,
                    pi_snapshot **snapshot, procinspect_error *error) {
     int32_t code = check_request(process, request, error);
     if (code != PROCINSPECT_OK)
         return code;
     capture_history history = {0};
-    int64_t deadline_ns = now_ns(CLOCK_MONOTONIC) + (int64_t)request->max_pause_ms * 1000000;
-    for (int i = 0; i < MAX_ATTEMPTS; i++) {
-        wait_before(process, i - history.refusals);
-        do
-            code = attempt(process, request, &history, snapshot, error);
-        while (code == PROCINSPECT_ERROR_TRACED &&
-               pi_wait_for_own_helper(process->system, history.own_helper, deadline_ns,
-                                      request->cancellation));
-        if (code != AGAIN)
-            return code;
+    int64_t begin_ns = now_ns(CLOCK_MONOTONIC);
+    int64_t own_deadline_ns = begin_ns + (int64_t)request->max_pause_ms * 1000000;
+    procinspect_error failure; /* the caller's is touched by a failure only */
+    int attempts = 0, wait_ms = 1;
+    while (attempts < MAX_ATTEMPTS) {
+        wait_before(process, attempts);
+        history.was_refused = false;
+        history.own_helper = 0;
+        code = attempt(process, request, &history, snapshot, &failure);
+        int64_t now = now_ns(CLOCK_MONOTONIC);
+        if (code == AGAIN) {
+            attempts++;
+        } else if (!is_held_by_another(&history, code)) {
+            break;
+        } else if (now >= own_deadline_ns ||
+                   !pi_wait_for_own_helper(process->system, history.own_helper, own_deadline_ns,
+                                           request->cancellation)) {
+            if (now - begin_ns >= HELD_BY_ANOTHER_LIMIT_NS)
+                break;
+            poll(NULL, 0, wait_ms);
+            wait_ms = wait_ms < LONGEST_WAIT_MS ? wait_ms * 2 : wait_ms;
+        }
     }
-    return pi_error_set(error, PROCINSPECT_ERROR_IO, 0,
-                        "Process %d ran another program (execve) each of the %d times that it was "
-                        "captured; try again.",
-                        (int)process->pid, MAX_ATTEMPTS);
+    if (attempts == MAX_ATTEMPTS)
+        return pi_error_set(error, PROCINSPECT_ERROR_IO, 0,
+                            "Process %d ran another program (execve) each of the %d times that it "
+                            "was captured; try again.",
+                            (int)process->pid, MAX_ATTEMPTS);
+    if (code == PROCINSPECT_ERROR_PERMISSION && history.was_traced)
+        return pi_error_set(error, PROCINSPECT_ERROR_TRACED, EPERM,
+                            "Another dump of process %d is being taken, or one after the other; a "
+                            "process can have one tracer only. Try again.",
+                            (int)process->pid);
+    if (code != PROCINSPECT_OK && error != NULL)
+        *error = failure;
+    return code;
 }

@@ -114,7 +114,8 @@ int32_t pi_refusal_explain(const pi_refusal_facts *facts, procinspect_error *err
     if (facts->tracer_pid != 0)
         return pi_error_set(error, PROCINSPECT_ERROR_TRACED, facts->os_errno,
                             "Process %d is traced by process %d, a debugger or another dump; a "
-                            "process can have one tracer only. End or detach that one first.",
+                            "process can have one tracer only. End or detach that one first, or "
+                            "try again where it is a dump.",
                             (int)facts->pid, (int)facts->tracer_pid);
     if (facts->yama_scope == 3)
         cause = "Yama's ptrace_scope is 3, which forbids it to everyone until the next boot; set "
@@ -174,6 +175,14 @@ static void look_at_tracer(const pi_system *system, pi_refusal_facts *facts) {
     facts->tracer_is_own_helper = is_own == 1;
     if (is_own < 0)
         facts->tracer_pid = 0;
+}
+
+int32_t pi_capture_traced(const pi_process *process, int32_t tracer_pid, int32_t *own_helper,
+                          procinspect_error *error) {
+    pi_refusal_facts facts = {.pid = process->pid, .os_errno = EPERM, .tracer_pid = tracer_pid};
+    facts.tracer_is_own_helper = is_own_helper(process->system, tracer_pid) == 1;
+    *own_helper = facts.tracer_is_own_helper ? tracer_pid : 0;
+    return pi_refusal_explain(&facts, error);
 }
 
 static int64_t now_ns(void) {

@@ -39,6 +39,10 @@ int32_t pi_capture_refused(const pi_process *process, int32_t tid, int os_errno,
 bool pi_wait_for_own_helper(const pi_system *system, int32_t pid, int64_t deadline_ns,
                             const procinspect_cancellation *cancellation);
 
+/* TRACED: by this process. *own_helper as above. */
+int32_t pi_capture_traced(const pi_process *process, int32_t tracer_pid, int32_t *own_helper,
+                          procinspect_error *error);
+
 /* Yama's ptrace_scope, 0 without Yama. */
 int pi_yama_scope(const pi_system *system);
 

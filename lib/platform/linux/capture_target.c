@@ -48,7 +48,7 @@ static int32_t check_tracer(const pi_process *process, int32_t *own_helper,
     pi_status status;
     pi_status_parse(text, (size_t)length, &status);
     if ((status.known & PI_STATUS_TRACER) != 0 && status.tracer_pid != 0)
-        return pi_capture_refused(process, process->pid, EPERM, own_helper, error);
+        return pi_capture_traced(process, status.tracer_pid, own_helper, error);
     return PROCINSPECT_OK;
 }
 

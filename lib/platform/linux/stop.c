@@ -12,6 +12,9 @@
 /* How long to wait for one thread before looking what it does. */
 #define LOOK_AFTER_NS UINT64_C(10000000)
 
+/* How long to wait for a thread of another process to stand, so that it can be let go. */
+#define LET_GO_LIMIT_NS UINT64_C(1000000000)
+
 enum { EVENT_STOP = 128 }; /* PTRACE_EVENT_STOP, which libc's header lacks */
 
 /* How often the threads are listed without finding one more, where the kernel counts differently: a
@@ -240,7 +243,7 @@ static void release_late(pi_stop *stop, pi_stop_thread *thread, int status) {
  */
 void pi_stop_let_go(pi_stop *stop, int32_t tid) {
     pi_stop_thread thread = {tid, PI_STOP_SEIZED, 0, 0, 0};
-    uint64_t until_ns = raw_now_ns() + LOOK_AFTER_NS;
+    uint64_t until_ns = raw_now_ns() + LET_GO_LIMIT_NS;
     long waited;
     raw_ptrace(PTRACE_INTERRUPT, tid, 0, 0);
     do {

@@ -58,6 +58,7 @@ typedef struct pi_stop {
     uint64_t last_progress_ns; /* when a thread was last seen to have stopped */
     int32_t refused_tid;
     int32_t refused_errno;
+    int32_t refused_tracer_pid; /* who traced that thread; 0 where it wasn't for that */
     uint32_t restarted_calls;
 } pi_stop;
 

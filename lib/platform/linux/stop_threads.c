@@ -21,6 +21,7 @@ typedef struct directory_entry {
 enum {
     SEIZE_ATTEMPTS = 3,
     UNKNOWN_STATE = '?',
+    STATUS_BYTES = 1024,        /* enough for the tracer, which is among the first lines */
     STAT_BYTES = 512,           /* enough for the name and the state behind it */
     SEIZED_BETWEEN_CHECKS = 256 /* threads, between two looks whether the host still wants it */
 };
@@ -32,28 +33,38 @@ static int32_t parse_tid(const char *name) {
     return *name == '\0' ? tid : 0;
 }
 
-/* "1234/stat" */
-static void stat_path(char path[32], int32_t tid) {
+/* "1234/stat", a file of at most 6 letters */
+static void file_path(char path[32], int32_t tid, const char *file) {
     char digits[12];
     unsigned count = 0;
     for (; tid > 0; tid /= 10)
         digits[count++] = (char)('0' + tid % 10);
     while (count > 0)
         *path++ = digits[--count];
-    static const char file[] = "/stat";
-    for (unsigned i = 0; i < sizeof file; i++)
-        *path++ = file[i];
+    *path++ = '/';
+    while (*file != '\0')
+        *path++ = *file++;
+    *path = '\0';
+}
+
+/* The file's beginning; its length, or a negative errno. */
+static long read_thread_file(const pi_stop *stop, int32_t tid, const char *name, char *text,
+                             size_t capacity) {
+    char path[32];
+    file_path(path, tid, name);
+    long file = pi_helper_open(stop->helper, stop->task_directory, path, O_RDONLY);
+    if (file < 0)
+        return file;
+    long length = raw_read((int)file, text, capacity);
+    pi_helper_close(stop->helper, (int)file);
+    return length;
 }
 
 char pi_stop_os_state(const pi_stop *stop, int32_t tid) {
-    char path[32];
     char text[STAT_BYTES];
-    stat_path(path, tid);
-    long file = pi_helper_open(stop->helper, stop->task_directory, path, O_RDONLY);
-    if (file < 0)
-        return file == -ENOENT || file == -ESRCH ? 0 : UNKNOWN_STATE;
-    long length = raw_read((int)file, text, sizeof text);
-    pi_helper_close(stop->helper, (int)file);
+    long length = read_thread_file(stop, tid, "stat", text, sizeof text);
+    if (length < 0)
+        return length == -ENOENT || length == -ESRCH ? 0 : UNKNOWN_STATE;
     /* The name may hold a parenthesis; no number behind it does. */
     for (long at = length - 3; at > 0; at--)
         if (text[at] == ')')
@@ -75,14 +86,37 @@ static bool has_ended(const pi_stop *stop, int32_t tid) {
     return state == 0 || state == 'Z' || state == 'X';
 }
 
+/* Who traces the thread, 0 for nobody. */
+static int32_t tracer_of(const pi_stop *stop, int32_t tid) {
+    static const char name[] = "\nTracerPid:\t";
+    char text[STATUS_BYTES];
+    long length = read_thread_file(stop, tid, "status", text, sizeof text);
+    for (long at = 0; at + (long)sizeof name < length; at++) {
+        long matched = 0;
+        while (name[matched] != '\0' && text[at + matched] == name[matched])
+            matched++;
+        if (name[matched] != '\0')
+            continue;
+        int32_t pid = 0;
+        for (at += matched; at < length && text[at] >= '0' && text[at] <= '9'; at++)
+            pid = pid * 10 + (text[at] - '0');
+        return pid;
+    }
+    return 0;
+}
+
 /* 0, or a negative errno; 1 where the thread has ended. */
-static long try_to_seize(const pi_stop *stop, int32_t tid) {
+static long try_to_seize(pi_stop *stop, int32_t tid) {
     long result = raw_ptrace(PTRACE_SEIZE, tid, 0, 0);
     /* What has ended is refused like what is protected: a main thread stays until the others end,
      * or one of them takes its number over in execve. */
     for (int i = 0; i < SEIZE_ATTEMPTS && result == -EPERM; i++) {
         if (has_ended(stop, tid))
             return 1;
+        /* Asked at once: another dump's helper leaves soon. */
+        stop->refused_tracer_pid = tracer_of(stop, tid);
+        if (stop->refused_tracer_pid != 0)
+            return result;
         result = raw_ptrace(PTRACE_SEIZE, tid, 0, 0);
     }
     return result == -ESRCH ? 1 : result;
