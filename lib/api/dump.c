@@ -165,41 +165,33 @@ static int32_t lay_out(procinspect_dump *dump, uint64_t started_ns, uint64_t max
 }
 
 /* A dump that is too large whatever its stacks hold is refused before the process is stopped. */
-static int32_t check_least_size(const procinspect_process *process, uint64_t max_bytes,
+static int32_t check_least_size(const pi_snapshot *beforehand, const void *max_bytes,
                                 procinspect_error *error) {
-    if (max_bytes == 0)
+    uint64_t allowed_bytes = *(const uint64_t *)max_bytes;
+    uint64_t least_bytes = pi_minidump_least_bytes(beforehand);
+    if (allowed_bytes == 0 || least_bytes <= allowed_bytes)
         return PROCINSPECT_OK;
-    pi_arena *arena = pi_arena_new(0, 1 << 16);
-    if (arena == NULL)
-        return pi_error_no_memory(error);
-    procinspect_process_info info = {0};
-    int32_t code =
-        pi_process_read(process->platform, PROCINSPECT_PROCESS_THREAD_COUNT, arena, &info, error);
-    pi_arena_free_root(pi_arena_root(arena));
-    uint64_t least_bytes = pi_minidump_least_bytes(info.thread_count);
-    if (code != PROCINSPECT_OK || least_bytes <= max_bytes)
-        return code;
     return pi_error_set(error, PROCINSPECT_ERROR_TOO_LARGE, 0,
                         "The dump would take at least %" PRIu64 " bytes, and max_dump_bytes allows "
                         "%" PRIu64 "; raise that limit. The process was not stopped.",
-                        least_bytes, max_bytes);
+                        least_bytes, allowed_bytes);
 }
 
 static int32_t capture(procinspect_dump *dump, const procinspect_process *process,
                        const procinspect_dump_options *options, procinspect_error *error) {
     uint64_t started_ns = monotonic_ns();
     const procinspect_context_options *limits = &process->context->options;
+    uint64_t max_bytes = tighter(options->max_dump_bytes, limits->max_dump_bytes);
     pi_capture_request request = {
         .type = options->type,
         .way = options->way,
         .max_pause_ms = (uint32_t)tighter(options->max_pause_ms, limits->max_pause_ms),
         .hold_buffer_bytes = limits->hold_buffer_bytes,
         .cancellation = options->cancellation,
+        .accept = check_least_size,
+        .user = &max_bytes,
     };
-    uint64_t max_bytes = tighter(options->max_dump_bytes, limits->max_dump_bytes);
-    int32_t code = check_least_size(process, max_bytes, error);
-    if (code == PROCINSPECT_OK)
-        code = pi_capture(process->platform, &request, &dump->snapshot, error);
+    int32_t code = pi_capture(process->platform, &request, &dump->snapshot, error);
     if (code != PROCINSPECT_OK)
         return code;
     dump->snapshot->report.requested_type = options->type;

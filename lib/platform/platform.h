@@ -101,6 +101,11 @@ typedef struct pi_capture_request {
     uint32_t max_pause_ms;
     uint64_t hold_buffer_bytes;
     const procinspect_cancellation *cancellation; /* nullable */
+    /* Nullable. Judges what was read while the process runs: the texts but for its mappings, and
+     * how many threads there are. What it answers but 0 ends the capture, before anything is
+     * stopped. */
+    int32_t (*accept)(const pi_snapshot *beforehand, const void *user, procinspect_error *error);
+    const void *user; /* for accept */
 } pi_capture_request;
 
 /* The MINIDUMP_TYPE bits that captures of this system can do. */

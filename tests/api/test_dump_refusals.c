@@ -75,6 +75,17 @@ static void only_where_the_policy_allows_dumps(void **state) {
     procinspect_context_free(context);
 }
 
+static size_t file_length(const char *path) {
+    char bytes[4096];
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    size_t length = 0;
+    for (size_t got; (got = fread(bytes, 1, sizeof bytes, file)) != 0;)
+        length += got;
+    fclose(file);
+    return length;
+}
+
 static void limits_of_options_and_context(void **state) {
     (void)state;
     procinspect_context *free_context = context_with(PROCINSPECT_ALLOW_DUMP, 0, 0);
@@ -97,6 +108,10 @@ static void limits_of_options_and_context(void **state) {
     options.max_dump_bytes = 100; /* no capture can get below that */
     assert_refused(free_process, &options, PROCINSPECT_ERROR_TOO_LARGE, &error);
     assert_non_null(strstr(error.message, "allows 100;"));
+    assert_non_null(strstr(error.message, "was not stopped"));
+    /* Nor below the texts that it is to hold. */
+    options.max_dump_bytes = file_length("/proc/cpuinfo") + file_length("/proc/self/limits");
+    assert_refused(free_process, &options, PROCINSPECT_ERROR_TOO_LARGE, &error);
     assert_non_null(strstr(error.message, "was not stopped"));
     options.max_dump_bytes = UINT64_C(1) << 40;
     procinspect_dump *dump = NULL;

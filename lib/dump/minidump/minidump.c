@@ -7,6 +7,10 @@
 /* Registers and memory begin at multiples of this, for readers that map the file. */
 enum { DATA_ALIGNMENT = 16, STREAM_ALIGNMENT = 4 };
 
+/* Of a thread's stack: what a function may use below its stack pointer is taken, too. The code that
+ * it runs is often that of others as well, and takes nothing then. */
+enum { LEAST_STACK_BYTES = 128 };
+
 /* SystemInfo, MiscInfo, ThreadNames, ModuleList, ThreadList, MemoryList. */
 enum { ALWAYS_WRITTEN = 6 };
 
@@ -117,9 +121,15 @@ int32_t pi_minidump_lay_out(const pi_snapshot *snapshot, pi_bytes report, uint64
     return pi_layout_finish(&minidump.layout, max_bytes, image, error);
 }
 
-uint64_t pi_minidump_least_bytes(uint32_t thread_count) {
-    /* The smallest context there is, ARM64's; stacks and texts come on top. */
-    uint64_t thread_bytes = PI_MINIDUMP_THREAD_BYTES + PI_MINIDUMP_CONTEXT_ARM64_BYTES;
-    uint64_t directory_bytes = ALWAYS_WRITTEN * PI_MINIDUMP_DIRECTORY_ENTRY_BYTES;
-    return PI_MINIDUMP_HEADER_BYTES + directory_bytes + thread_count * thread_bytes;
+uint64_t pi_minidump_least_bytes(const pi_snapshot *beforehand) {
+    uint64_t thread_bytes = PI_MINIDUMP_THREAD_BYTES +
+                            pi_context_size_bytes(beforehand->architecture) +
+                            PI_MINIDUMP_MEMORY_DESCRIPTOR_BYTES + LEAST_STACK_BYTES;
+    /* And the report. */
+    uint64_t streams = ALWAYS_WRITTEN + pi_text_stream_count(beforehand) + 1;
+    uint64_t text_bytes = 0;
+    for (size_t i = 0; i < PI_TEXT_COUNT; i++)
+        text_bytes += beforehand->texts[i].length;
+    return PI_MINIDUMP_HEADER_BYTES + streams * PI_MINIDUMP_DIRECTORY_ENTRY_BYTES + text_bytes +
+           beforehand->thread_count * thread_bytes;
 }

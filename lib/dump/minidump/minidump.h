@@ -60,6 +60,8 @@ void pi_write_report(pi_minidump *minidump);
 /* Whether the ThreadList, and so ThreadNames, has this thread of the snapshot. */
 int pi_thread_is_listed(const pi_snapshot *snapshot, size_t index);
 
+uint32_t pi_context_size_bytes(pi_architecture architecture);
+
 /* The contexts of all threads of the ThreadList; before that list. */
 void pi_write_contexts(pi_minidump *minidump);
 void pi_write_context_amd64(pi_layout *layout, const pi_registers_amd64 *registers);

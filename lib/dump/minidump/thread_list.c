@@ -25,12 +25,16 @@ uint64_t pi_thread_list_size_bytes(const pi_snapshot *snapshot) {
     return 4 + (uint64_t)listed_count(snapshot) * PI_MINIDUMP_THREAD_BYTES;
 }
 
+uint32_t pi_context_size_bytes(pi_architecture architecture) {
+    return architecture == PI_ARCHITECTURE_AMD64 ? PI_MINIDUMP_CONTEXT_AMD64_BYTES
+                                                 : PI_MINIDUMP_CONTEXT_ARM64_BYTES;
+}
+
 void pi_write_contexts(pi_minidump *minidump) {
     const pi_snapshot *snapshot = minidump->snapshot;
     int amd64 = snapshot->architecture == PI_ARCHITECTURE_AMD64;
     minidump->first_context.rva = pi_layout_rva(&minidump->layout, minidump->layout.position);
-    minidump->first_context.size_bytes =
-        amd64 ? PI_MINIDUMP_CONTEXT_AMD64_BYTES : PI_MINIDUMP_CONTEXT_ARM64_BYTES;
+    minidump->first_context.size_bytes = pi_context_size_bytes(snapshot->architecture);
     for (size_t i = 0; i < snapshot->thread_count; i++) {
         if (!pi_thread_is_listed(snapshot, i))
             continue;

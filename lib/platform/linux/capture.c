@@ -125,6 +125,9 @@ static int32_t read_beforehand(capture_state *capture, procinspect_error *error)
     snapshot->process_start_unix_ns = info.start_time_unix_ns;
     snapshot->process_user_cpu_ns = info.user_cpu_time_ns;
     snapshot->process_kernel_cpu_ns = info.kernel_cpu_time_ns;
+    snapshot->thread_count = capture->threads.count;
+    if (code == PROCINSPECT_OK && capture->request->accept != NULL)
+        code = capture->request->accept(snapshot, capture->request->user, error);
     return code;
 }
 
