@@ -42,6 +42,11 @@ extern "C" {
  * program), or CAP_SYS_PTRACE. Yama's ptrace_scope 1 without that capability allows the own process
  * only, 2 needs the capability, 3 allows nothing. In a container the capability must be granted,
  * and seccomp must let ptrace through.
+ *
+ * The own process. Its dumps take turns, whatever contexts they are asked of. Under ptrace_scope 1
+ * it names the helper as its tracer (PR_SET_PTRACER), and the kernel keeps one name only and
+ * doesn't tell which: a host that had named another, a crash handler say, has to name that one
+ * again afterwards. PR_SET_PTRACER_ANY is left as it is.
  */
 typedef struct procinspect_dump procinspect_dump;
 

@@ -390,6 +390,79 @@ static void test_the_own_process(void **state) {
     pi_system_close(system);
 }
 
+/* --- The own process, from several threads and after a fork --- */
+
+enum { AT_ONCE = 4, TIMES = 10 };
+
+static void open_own(pi_system **system, pi_process **process) {
+    assert_int_equal(pi_system_open(NULL, system, NULL), 0);
+    assert_int_equal(pi_process_open(*system, getpid(), process, NULL), 0);
+}
+
+static void *capture_often(void *process) {
+    for (int i = 0; i < TIMES; i++) {
+        pi_capture_request request = default_request();
+        pi_snapshot *snapshot;
+        procinspect_error error;
+        if (pi_capture(process, &request, &snapshot, &error) != 0)
+            return strdup(error.message);
+        pi_snapshot_free(snapshot);
+    }
+    return NULL;
+}
+
+static void test_the_own_process_by_several_at_once(void **state) {
+    pthread_t threads[AT_ONCE];
+    pi_system *system;
+    pi_process *process;
+    (void)state;
+    open_own(&system, &process);
+    for (int i = 0; i < AT_ONCE; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, capture_often, process), 0);
+    for (int i = 0; i < AT_ONCE; i++) {
+        void *message;
+        pthread_join(threads[i], &message);
+        if (message != NULL)
+            fail_msg("%s", (char *)message);
+    }
+    pi_process_close(process);
+    pi_system_close(system);
+}
+
+/* The fork may come while another thread captures, and so has the turn. */
+static void test_the_own_process_after_a_fork(void **state) {
+    pthread_t thread;
+    pi_system *system;
+    pi_process *process;
+    (void)state;
+    open_own(&system, &process);
+    capture_loop loop = {.process = process};
+    assert_int_equal(pthread_create(&thread, NULL, capture_on_and_on, &loop), 0);
+    for (int i = 0; i < 2 * TIMES; i++) {
+        unsigned captured = atomic_load(&loop.captured);
+        while (atomic_load(&loop.captured) == captured && !atomic_load(&loop.is_wrong))
+            usleep(50);
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            alarm(20);
+            open_own(&system, &process);
+            pi_capture_request request = default_request();
+            pi_snapshot *snapshot;
+            _exit(pi_capture(process, &request, &snapshot, NULL) != 0);
+        }
+        int status;
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+    }
+    atomic_store(&loop.must_end, true);
+    pthread_join(thread, NULL);
+    if (atomic_load(&loop.is_wrong))
+        fail_msg("%d: %s", loop.error.code, loop.error.message);
+    pi_process_close(process);
+    pi_system_close(system);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_is_left),
@@ -400,6 +473,8 @@ int main(void) {
         cmocka_unit_test(test_a_helper_that_another_thread_waits_for),
         cmocka_unit_test(test_a_host_that_is_killed),
         cmocka_unit_test(test_the_own_process),
+        cmocka_unit_test(test_the_own_process_by_several_at_once),
+        cmocka_unit_test(test_the_own_process_after_a_fork),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "platform/linux/capture_parts.h"
 #include "platform/linux/capture_refusal.h"
+#include "platform/linux/host_tracer.h"
 #include "platform/linux/living.h"
 #include "platform/linux/modules.h"
 
@@ -454,11 +455,9 @@ static bool is_held_by_another(capture_history *history, int32_t code) {
            (code == PROCINSPECT_ERROR_PERMISSION && history->was_refused);
 }
 
-int32_t pi_capture(const pi_process *process, const pi_capture_request *request,
-                   pi_snapshot **snapshot, procinspect_error *error) {
-    int32_t code = check_request(process, request, error);
-    if (code != PROCINSPECT_OK)
-        return code;
+static int32_t attempt_until_done(const pi_process *process, const pi_capture_request *request,
+                                  pi_snapshot **snapshot, procinspect_error *error) {
+    int32_t code;
     capture_history history = {0};
     int64_t begin_ns = now_ns(CLOCK_MONOTONIC);
     int64_t own_deadline_ns = begin_ns + (int64_t)request->max_pause_ms * 1000000;
@@ -495,5 +494,19 @@ int32_t pi_capture(const pi_process *process, const pi_capture_request *request,
                             (int)process->pid);
     if (code != PROCINSPECT_OK && error != NULL)
         *error = failure;
+    return code;
+}
+
+int32_t pi_capture(const pi_process *process, const pi_capture_request *request,
+                   pi_snapshot **snapshot, procinspect_error *error) {
+    bool is_own = process->pid == getpid();
+    int32_t code = check_request(process, request, error);
+    if (code == PROCINSPECT_OK && is_own)
+        code = pi_host_tracer_take_turn(request->cancellation, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    code = attempt_until_done(process, request, snapshot, error);
+    if (is_own)
+        pi_host_tracer_end_turn();
     return code;
 }

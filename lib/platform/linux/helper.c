@@ -96,8 +96,8 @@ static int32_t start_failed(long result, procinspect_error *error) {
     }
 }
 
-/* Lets the helper begin, and be our tracer under Yama's ptrace_scope 1. Without Yama the call
- * fails, which changes nothing. */
+/* Lets the helper begin, and be our tracer under Yama's ptrace_scope 1: until it ends, which is
+ * when the kernel forgets it. Without Yama the call fails, which changes nothing. */
 static void let_go(pi_helper *helper, long pid, bool may_trace_host) {
     if (may_trace_host)
         prctl(PR_SET_PTRACER, (unsigned long)pid, 0, 0, 0);
@@ -219,8 +219,6 @@ static int32_t run_started(const helper_memory *memory, pi_helper_job *job,
     helper_end end = wait_for_end(helper, pidfd, job);
     int32_t result = reap(helper, pidfd, end, error);
     close_what_it_left_open(helper);
-    if (job->may_trace_host)
-        prctl(PR_SET_PTRACER, 0, 0, 0, 0);
     pi_close(pidfd);
     return result;
 }

@@ -70,7 +70,8 @@ typedef struct pi_helper_job {
     bool needs_own_descriptors;
     int descriptors[PI_HELPER_MAX_DESCRIPTORS];
     size_t descriptor_count;
-    /* The host lets its helper trace it: needed for the own process under Yama's ptrace_scope 1. */
+    /* The host lets its helper trace it: needed for the own process under Yama's ptrace_scope 1. Is
+     * for those whose turn it is (host_tracer.h). */
     bool may_trace_host;
     const procinspect_cancellation *cancellation; /* nullable */
 

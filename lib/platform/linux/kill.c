@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "platform/linux/host_tracer.h"
 #include "platform/linux/kill_tree.h"
 #include "platform/linux/linux.h"
 
@@ -234,20 +235,27 @@ static int32_t run(const pi_process *process, const pi_kill_request *request, pi
     tree->limit_ns = (uint64_t)request->timeout_ms * NS_PER_MS;
     tree->include_host = request->include_host;
     tree->only_check = request->only_check;
+    bool ends_host = request->include_host && !request->only_check;
     pi_helper_job job = {.run = pi_kill_job,
                          .argument = tree,
                          .limit_ns = tree->grace_ns + 2 * tree->limit_ns + REST_LIMIT_NS,
                          .needs_own_descriptors = true, /* one for each member */
                          .descriptors = {tree->proc},
                          .descriptor_count = 1,
-                         .may_trace_host = request->include_host,
+                         .may_trace_host = ends_host,
                          .cancellation = request->cancellation};
     int was_reaper = 0;
     prctl(PR_GET_CHILD_SUBREAPER, &was_reaper, 0, 0, 0);
-    if (request->include_host && !request->only_check && tree->root_pid == tree->host_pid)
+    if (ends_host && tree->root_pid == tree->host_pid)
         tree->host_is_reaper = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
-    int32_t result = pi_helper_run(&job, error);
-    *keeps_memory = job.keeps_memory;
+    int32_t result =
+        ends_host ? pi_host_tracer_take_turn(request->cancellation, error) : PROCINSPECT_OK;
+    if (result == PROCINSPECT_OK) {
+        result = pi_helper_run(&job, error);
+        *keeps_memory = job.keeps_memory;
+        if (ends_host)
+            pi_host_tracer_end_turn();
+    }
     if (tree->host_is_reaper) /* it wasn't ended */
         prctl(PR_SET_CHILD_SUBREAPER, was_reaper, 0, 0, 0);
     if (result != PROCINSPECT_OK)
