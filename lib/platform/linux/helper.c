@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -77,9 +78,25 @@ static long start(const helper_memory *memory, int *pidfd) {
     return pid;
 }
 
+static int32_t start_refused(int cause, procinspect_error *error) {
+    if (cause == ENOSYS && prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != SECCOMP_MODE_FILTER)
+        return pi_error_set(
+            error, PROCINSPECT_ERROR_UNSUPPORTED, cause,
+            "This kernel has no pidfds, without which the helper process can't tell "
+            "whether the host lives; Linux 5.4 or later is needed.");
+    return pi_error_set(error, PROCINSPECT_ERROR_PERMISSION, cause,
+                        "The kernel doesn't let the host start its helper process: a seccomp "
+                        "filter, as in a container, or a security module forbids pidfd_open or "
+                        "clone; allow both to the host, and ptrace, process_vm_readv and wait4.");
+}
+
 static int32_t start_failed(long result, procinspect_error *error) {
     int cause = (int)-result;
     switch (cause) {
+    case EPERM:
+    case EACCES:
+    case ENOSYS:
+        return start_refused(cause, error);
     case EAGAIN:
         return pi_error_set(error, PROCINSPECT_ERROR_NO_RESOURCES, cause,
                             "No more processes may be started; raise RLIMIT_NPROC of this user or "

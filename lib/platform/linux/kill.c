@@ -37,8 +37,23 @@ static const char *name_of(const pi_kill_tree *tree, int32_t pid, char buffer[64
     return "unknown";
 }
 
+/* Users may signal their own processes, and root all: something else refused. */
+static bool is_refused_by_filter(const pi_kill_tree *tree) {
+    uint32_t owner;
+    return tree->os_errno == ENOSYS || geteuid() == 0 ||
+           (pi_kill_read_owner(tree, tree->refused_pid, &owner) == 0 && owner == geteuid());
+}
+
 static int32_t not_permitted(const pi_kill_tree *tree, procinspect_error *error) {
     char name[64];
+    if (is_refused_by_filter(tree))
+        return pi_error_set(
+            error, PROCINSPECT_ERROR_PERMISSION, tree->os_errno,
+            "The kernel doesn't let the host signal the process %d (%s), which is in the tree of "
+            "%d, although its user may: a seccomp filter, as in a container, forbids "
+            "pidfd_send_signal, a security module refuses, or CAP_KILL is missing. Allow it there. "
+            "Nothing was stopped.",
+            (int)tree->refused_pid, name_of(tree, tree->refused_pid, name), (int)tree->root_pid);
     return pi_error_set(
         error, PROCINSPECT_ERROR_PERMISSION, EPERM,
         "The kernel doesn't let this user signal the process %d (%s), which is in the "

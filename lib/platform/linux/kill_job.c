@@ -46,8 +46,8 @@ static void check_member(pi_kill_tree *tree, pi_kill_member *member) {
         return;
     }
     int result = pi_kill_send(tree, member, 0);
-    if (result == -EPERM)
-        refuse(tree, PI_KILL_NOT_PERMITTED, member->pid, EPERM);
+    if (result == -EPERM || result == -ENOSYS)
+        refuse(tree, PI_KILL_NOT_PERMITTED, member->pid, -result);
 }
 
 static bool read_and_check(pi_kill_tree *tree) {
