@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -359,6 +360,58 @@ static void a_listing_amid_processes_that_end(void **state) {
     child_end(forker);
 }
 
+enum { NOBODY = 65534, NO_NAMESPACES = 77 };
+
+static int open_hidden(void) {
+    procinspect_process *process;
+    procinspect_error error;
+    if (setresgid(NOBODY, NOBODY, NOBODY) != 0 || setresuid(NOBODY, NOBODY, NOBODY) != 0)
+        return NO_NAMESPACES;
+    context = context_of(NULL, 0, PROCINSPECT_USER_SCOPE_ALL);
+    if (procinspect_process_open(context, 1, &process, &error) != PROCINSPECT_ERROR_PERMISSION ||
+        strstr(error.message, "hidepid") == NULL)
+        return 1;
+    return procinspect_process_open(context, 4000000, &process, &error) ==
+                   PROCINSPECT_ERROR_NOT_FOUND
+               ? 0
+               : 2;
+}
+
+static int exit_status_of(pid_t pid) {
+    int status;
+    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status)
+                                                                           : 99;
+}
+
+/* In namespaces of its own, where it is process 1. */
+static int hide_and_open(void) {
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("proc", "/proc", "proc", 0, "hidepid=2") != 0)
+        return NO_NAMESPACES;
+    pid_t user = fork();
+    if (user == 0)
+        _exit(open_hidden());
+    return exit_status_of(user);
+}
+
+static void what_proc_hides(void **state) {
+    (void)state;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (unshare(CLONE_NEWNS | CLONE_NEWPID) != 0)
+            _exit(NO_NAMESPACES);
+        pid_t first = fork();
+        if (first == 0)
+            _exit(hide_and_open());
+        _exit(exit_status_of(first));
+    }
+    int status = exit_status_of(pid);
+    if (status == NO_NAMESPACES)
+        skip();
+    assert_int_equal(status, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_child_is),
@@ -368,6 +421,7 @@ int main(void) {
         cmocka_unit_test(threads_by_name_and_wait),
         cmocka_unit_test(open_files_of_a_child),
         cmocka_unit_test(a_listing_amid_processes_that_end),
+        cmocka_unit_test(what_proc_hides),
     };
     return cmocka_run_group_tests(tests, open_system, close_system);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +110,19 @@ int32_t pi_process_check_memory(const pi_process *process, procinspect_error *er
     return code;
 }
 
+static int32_t hidden(const pi_process *process, int os_errno, procinspect_error *error) {
+    return pi_error_set(
+        error, PROCINSPECT_ERROR_PERMISSION, os_errno,
+        "The kernel hides process %d from this user: /proc is mounted with hidepid. Run as that "
+        "process's user or as root, or add this user to the mount's gid= group.",
+        (int)process->pid);
+}
+
+/* hidepid=2 answers as if there were no such process; the number itself is no secret. */
+static bool exists(const pi_process *process) {
+    return process->system->is_live && (kill(process->pid, 0) == 0 || errno == EPERM);
+}
+
 static int32_t open_directory(pi_process *process, procinspect_error *error) {
     char path[16];
     snprintf(path, sizeof path, "%d", (int)process->pid);
@@ -123,14 +137,10 @@ static int32_t open_directory(pi_process *process, procinspect_error *error) {
     switch (code) {
     case PROCINSPECT_ERROR_NOT_FOUND:
     case PROCINSPECT_ERROR_GONE:
-        return not_running(process->pid, os_errno, error);
+        return exists(process) ? hidden(process, os_errno, error)
+                               : not_running(process->pid, os_errno, error);
     case PROCINSPECT_ERROR_PERMISSION:
-        return pi_error_set(
-            error, code, os_errno,
-            "The kernel hides process %d from this user: /proc is mounted with hidepid. "
-            "Run as that process's user or as root, or add this user to the mount's "
-            "gid= group.",
-            (int)process->pid);
+        return hidden(process, os_errno, error);
     default:
         return pi_error_set(error, code, os_errno, "Opening /proc/%d failed: %s.",
                             (int)process->pid, strerrordesc_np(os_errno));
