@@ -120,6 +120,10 @@ static void test_yama(void **state) {
     facts.yama_scope = 3;
     facts.own_may_trace = true;
     assert_explained(&facts, PROCINSPECT_ERROR_PERMISSION, "ptrace_scope is 3", "restart");
+    /* /proc doesn't show it. */
+    facts = plain();
+    facts.yama_scope = PI_YAMA_SCOPE_UNKNOWN;
+    assert_explained(&facts, PROCINSPECT_ERROR_PERMISSION, "Yama, SELinux", "CAP_SYS_PTRACE");
     /* Another cause that would remain comes first. */
     facts = plain();
     facts.yama_scope = 1;

@@ -178,9 +178,10 @@ static int32_t file_failed(capture_state *capture, const pi_hold *hold, procinsp
 
 static int32_t refused(capture_state *capture, const pi_hold *hold, procinspect_error *error) {
     bool is_own = capture->process->pid == getpid();
+    int scope = pi_yama_scope(capture->process->system);
     /* Only where Yama asks for it: whom the host had named as its tracer before is forgotten. */
     if (is_own && !capture->history->may_be_traced &&
-        pi_yama_scope(capture->process->system) == 1) {
+        (scope == 1 || scope == PI_YAMA_SCOPE_UNKNOWN)) {
         capture->history->may_be_traced = true;
         return AGAIN;
     }

@@ -129,6 +129,10 @@ int32_t pi_refusal_explain(const pi_refusal_facts *facts, procinspect_error *err
         cause =
             "a security module (SELinux, AppArmor) or another user namespace forbids it; allow the "
             "host ptrace there";
+    if (cause == NULL && facts->yama_scope == PI_YAMA_SCOPE_UNKNOWN)
+        cause =
+            "a security module (Yama, SELinux, AppArmor) forbids it; allow the host ptrace there, "
+            "or grant it CAP_SYS_PTRACE";
     if (cause == NULL)
         cause = "a security module (SELinux, AppArmor) forbids it; allow the host ptrace there, or "
                 "grant it CAP_SYS_PTRACE";
@@ -143,7 +147,7 @@ int pi_yama_scope(const pi_system *system) {
     ssize_t length =
         pi_proc_read_once(system->proc, "sys/kernel/yama/ptrace_scope", text, sizeof text);
     if (length <= 0 || pi_parse_u64(text, (size_t)length, 10, &scope) == 0 || scope > 3)
-        return 0;
+        return PI_YAMA_SCOPE_UNKNOWN;
     return (int)scope;
 }
 

@@ -19,7 +19,7 @@ typedef struct pi_refusal_facts {
     bool own_may_trace;           /* CAP_SYS_PTRACE is effective */
     bool own_has_seccomp_filter;
     bool target_is_dumpable;
-    int yama_scope; /* 0 where there is no Yama */
+    int yama_scope; /* pi_yama_scope */
 } pi_refusal_facts;
 
 /* The texts of status files, target's and own, as far as facts are in them. */
@@ -43,7 +43,10 @@ bool pi_wait_for_own_helper(const pi_system *system, int32_t pid, int64_t deadli
 int32_t pi_capture_traced(const pi_process *process, int32_t tracer_pid, int32_t *own_helper,
                           procinspect_error *error);
 
-/* Yama's ptrace_scope, 0 without Yama. */
+/* Without Yama, or where /proc doesn't show it (subset=pid). */
+#define PI_YAMA_SCOPE_UNKNOWN (-1)
+
+/* Yama's ptrace_scope. */
 int pi_yama_scope(const pi_system *system);
 
 #endif
