@@ -44,6 +44,8 @@ pi_snapshot *capture_child(const test_child *child);
 void assert_capture_fails(const pi_process *process, const pi_capture_request *request,
                           int32_t code, const char *text);
 void skip_unless_children_can_be_traced(void);
+/* Yama's ptrace_scope, 0 where it lets this user do without; children name us as their tracer. */
+int yama_restricts(void);
 
 /* In a process of its own: an ordinary user from now on. */
 void become_nobody(void);
