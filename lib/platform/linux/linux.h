@@ -38,6 +38,9 @@ ssize_t pi_proc_read_once(int directory, const char *path, char *buffer, size_t 
  */
 int pi_proc_read_bytes(int directory, const char *path, pi_buffer *buffer, size_t limit);
 
+/* Too few descriptors or too little memory: that ends a call, where another failure is an answer. */
+bool pi_is_exhaustion(int os_errno);
+
 /* Writes "NUMBER" and then `file` with its NUL, "1234" "/stat", say: a listing does so for each
  * process, and printf would take as long as parsing the file. Returns the length. */
 enum { PI_NUMBER_PATH_SIZE = 32 };

@@ -5,15 +5,15 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "base/io.h"
+#include "platform/linux/cached_path.h"
 #include "platform/linux/file_identity.h"
+#include "platform/linux/linux.h"
 
 enum { MAP_FILES_PATH_SIZE = 64 };
 
@@ -23,20 +23,18 @@ static bool is_below_dev(const pi_mapping *mapping) {
            memcmp(mapping->path, prefix, sizeof prefix - 1) == 0;
 }
 
-/* A handle on what the path names, without opening it. A path in maps has no symbolic links: one on
- * the way was put there since. */
-static int locate(int root, const char *path) {
-    struct open_how how = {
-        .flags = O_PATH | O_CLOEXEC,
-        .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-    };
-    if (root >= 0)
-        how.resolve |= RESOLVE_IN_ROOT;
-    long descriptor;
-    do
-        descriptor = syscall(SYS_openat2, root >= 0 ? root : AT_FDCWD, path, &how, sizeof how);
-    while (descriptor < 0 && errno == EINTR);
-    return (int)descriptor;
+/* The status of what a handle stands for, without asking its file system anew, and the id of its
+ * mount. 0, or -1 and errno. */
+static int look(int handle, struct stat *status, uint64_t *mount_id) {
+    struct statx found;
+    if (statx(handle, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT,
+              STATX_TYPE | STATX_INO | STATX_MNT_ID, &found) != 0)
+        return -1;
+    *status = (struct stat){.st_dev = makedev(found.stx_dev_major, found.stx_dev_minor),
+                            .st_ino = found.stx_ino,
+                            .st_mode = found.stx_mode};
+    *mount_id = (found.stx_mask & STATX_MNT_ID) != 0 ? found.stx_mnt_id : 0;
+    return 0;
 }
 
 /* Opens what a handle stands for; it is a regular file. */
@@ -50,37 +48,51 @@ static int open_located(int handle) {
     return descriptor;
 }
 
-/* Takes over the handle. A descriptor, or -1 and errno: ESTALE where it is another file. *is_same
- * tells about files that can't be opened too, as far as that shows. */
-static int open_if_mapped(int handle, const pi_mapping *mapping, bool *is_same) {
+/*
+ * Takes over the handle. A descriptor, or -1 and errno: ESTALE where it is another file, EREMOTE
+ * where it is on a file system that need not answer (without `systems`, that is known already).
+ * *is_same tells about files that can't be opened too, as far as that shows.
+ */
+static int open_if_mapped(int handle, const pi_file_systems *systems, const pi_mapping *mapping,
+                          bool *is_same) {
     struct stat status;
+    uint64_t mount_id;
     int descriptor = -1;
     *is_same = false;
-    if (fstat(handle, &status) == 0) {
+    if (look(handle, &status, &mount_id) == 0) {
         errno = ESTALE;
         if (pi_file_may_be_mapping(&status, mapping)) {
             *is_same = true;
-            descriptor = open_located(handle);
+            errno = EREMOTE;
+            if (systems == NULL ||
+                pi_file_systems_of_mount(systems, mount_id) != PI_FILE_SYSTEM_REMOTE)
+                descriptor = open_located(handle);
         }
     }
     pi_close(handle);
-    if (descriptor >= 0 && !pi_file_is_mapping(descriptor, &status, mapping)) {
-        pi_close(descriptor);
-        *is_same = false;
-        descriptor = -1;
-        errno = ESTALE;
-    }
-    return descriptor;
+    int is_mapping = descriptor < 0 ? 1 : pi_file_is_mapping(descriptor, &status, mapping);
+    if (is_mapping == 1)
+        return descriptor;
+    pi_close(descriptor);
+    *is_same = false;
+    errno = is_mapping < 0 ? -is_mapping : ESTALE;
+    return -1;
 }
 
 /* True where the search is over. */
-static bool try_path(int root, const char *path, const pi_mapping *mapping, pi_module_file *file) {
-    const int roots[] = {root, -1};
-    for (unsigned i = 0; i < 2; i++) {
-        int handle = locate(roots[i], path);
+static bool try_path(const pi_module_roots *roots, const char *path, const pi_mapping *mapping,
+                     pi_module_file *file) {
+    const int places[] = {roots->root, -1};
+    for (unsigned i = roots->root >= 0 ? 0 : 1; i < 2; i++) {
+        int handle = pi_cached_path_open(places[i], path);
         bool is_same = false;
-        int descriptor = handle < 0 ? -1 : open_if_mapped(handle, mapping, &is_same);
+        int descriptor =
+            handle < 0 ? -1 : open_if_mapped(handle, roots->systems, mapping, &is_same);
         int os_errno = errno;
+        if (descriptor < 0 && pi_is_exhaustion(os_errno)) {
+            file->os_errno = os_errno;
+            return true;
+        }
         if (is_same) {
             file->descriptor = descriptor;
             file->os_errno = descriptor < 0 ? os_errno : 0;
@@ -94,19 +106,20 @@ static bool try_path(int root, const char *path, const pi_mapping *mapping, pi_m
     return false;
 }
 
-pi_module_file pi_module_file_find(int root, const pi_mapping *mapping, char *path, size_t length) {
-    pi_module_file file = {.descriptor = -1, .os_errno = ENOENT};
+pi_module_file pi_module_file_find(const pi_module_roots *roots, const pi_mapping *mapping,
+                                   char *path, size_t length) {
+    pi_module_file file = {.descriptor = -1, .os_errno = ENOENT, .is_looked_for = true};
     /* No path at all: memfd, say. And below /dev the kernel's mark has to do. */
     if (length == 0 || path[0] != '/' || is_below_dev(mapping)) {
         file.is_path_good = is_below_dev(mapping) && !mapping->is_marked_deleted;
         return file;
     }
-    if (try_path(root, path, mapping, &file)) {
+    if (try_path(roots, path, mapping, &file)) {
         file.is_mark_a_name = mapping->is_marked_deleted;
     } else if (mapping->is_marked_deleted) {
         size_t mark = mapping->path_length - pi_mapping_path_length_without_mark(mapping);
         path[length - mark] = '\0';
-        try_path(root, path, mapping, &file);
+        try_path(roots, path, mapping, &file);
         path[length - mark] = ' ';
     }
     return file;
@@ -139,10 +152,12 @@ size_t pi_module_file_name(int process, const pi_mapping *mapping, char *path) {
 
 int pi_module_file_open_mapped(int process, const pi_mapping *mapping) {
     char path[MAP_FILES_PATH_SIZE];
-    if (is_below_dev(mapping))
+    if (is_below_dev(mapping)) {
+        errno = ENOENT;
         return -1;
+    }
     write_map_files_path(mapping, path);
     int handle = openat(process, path, O_PATH | O_CLOEXEC);
     bool is_same;
-    return handle < 0 ? -1 : open_if_mapped(handle, mapping, &is_same);
+    return handle < 0 ? -1 : open_if_mapped(handle, NULL, mapping, &is_same);
 }

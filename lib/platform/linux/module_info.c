@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "platform/linux/module_info.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -52,8 +53,9 @@ static void set_memory_unavailable(info_filler *filler, uint64_t member, int os_
                  "there is Yama) or CAP_SYS_PTRACE.";
     else if (code == PROCINSPECT_ERROR_NOT_FOUND)
         reason = "The file is not there, nor is the memory of the process.";
-    else if (code == PROCINSPECT_ERROR_NO_RESOURCES)
-        reason = "No more descriptors: close some, or raise the limit (RLIMIT_NOFILE).";
+    else if (os_errno == ENODATA)
+        reason = "The file can't be read, and what is mapped of it is not in memory at the moment: "
+                 "fetching it could wait for ever.";
     else
         reason = "The file is not there, and the process's memory can't be read at this address.";
     set_unavailable(filler, member, code, os_errno, reason);
@@ -62,6 +64,12 @@ static void set_memory_unavailable(info_filler *filler, uint64_t member, int os_
 /* Takes note of what one of the ELF readers answered; true where the member is known. */
 static bool take_answer(info_filler *filler, uint64_t member, pi_elf_answer answer) {
     int os_errno = filler->object->read_errno;
+    if (answer == PI_ELF_UNREADABLE && os_errno == EFBIG) {
+        set_unavailable(filler, member, PROCINSPECT_ERROR_TOO_LARGE, 0,
+                        "The modules of this process take more work than one call does; ask for "
+                        "this one alone, by its base address.");
+        return false;
+    }
     switch (answer) {
     case PI_ELF_FOUND:
     case PI_ELF_NONE:
@@ -185,6 +193,25 @@ static void fill_names(info_filler *filler) {
     }
 }
 
+/* Only the file tells, and it can't be opened. */
+static void set_file_unavailable(info_filler *filler, uint64_t member) {
+    const pi_module_object *object = filler->object;
+    int32_t code = pi_error_code_of_errno(object->file_errno);
+    const char *reason = "Only the file tells, and it can't be opened.";
+    if (object->file_errno == EREMOTE) {
+        reason = "Only the file tells, and it isn't opened: it is on FUSE or a network file "
+                 "system, which could keep us waiting for ever, or can't be found in the kernel's "
+                 "cache of names.";
+    } else if (object->is_path_stale) {
+        code = PROCINSPECT_ERROR_NOT_FOUND;
+        reason = "Only the file tells, and it was deleted or replaced; opening it all the same "
+                 "takes CAP_CHECKPOINT_RESTORE.";
+    } else if (code == PROCINSPECT_ERROR_PERMISSION) {
+        reason = "Only the file tells, and this user may not read it.";
+    }
+    set_unavailable(filler, member, code, object->file_errno, reason);
+}
+
 /* True where there is the file to ask; otherwise the member is unavailable. */
 static bool has_file(info_filler *filler, uint64_t member) {
     if (filler->is_vdso) {
@@ -193,13 +220,7 @@ static bool has_file(info_filler *filler, uint64_t member) {
         return false;
     }
     if (filler->object->file < 0) {
-        int os_errno = filler->object->file_errno;
-        int32_t code = filler->object->is_path_stale ? PROCINSPECT_ERROR_NOT_FOUND
-                                                     : pi_error_code_of_errno(os_errno);
-        set_unavailable(filler, member, code, os_errno,
-                        "Only the file tells, and it can't be opened: it was deleted or replaced, "
-                        "or this user may not read it (the target's user or CAP_SYS_PTRACE, and "
-                        "CAP_CHECKPOINT_RESTORE for deleted files).");
+        set_file_unavailable(filler, member);
         return false;
     }
     return true;

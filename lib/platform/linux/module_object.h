@@ -5,11 +5,13 @@
 #include "model/elf.h"
 #include "platform/linux/linux.h"
 #include "platform/linux/maps.h"
+#include "platform/linux/module_file.h"
 
 /*
  * The bytes of the ELF objects that a process has mapped, one object after the other: from the file
  * that its path leads to, if that is still the mapped file, else from the file behind the mapping,
- * else from the process's memory.
+ * else from the process's memory. Nothing of it waits for a file system that need not answer, nor
+ * for a userfaultfd: where memory could, only pages that are there are read.
  */
 
 enum { PI_OBJECT_PAGE_SIZE = 4096, PI_OBJECT_PAGE_COUNT = 4 };
@@ -32,7 +34,11 @@ typedef struct pi_module_object {
     const pi_process *process;
     pi_lazy_descriptor root;   /* of the target's mount namespace */
     pi_lazy_descriptor memory; /* of the target */
-    pi_buffer name;            /* what `path` points into */
+    pi_lazy_descriptor pagemap;
+    pi_file_systems systems;
+    pi_buffer name;      /* what `path` points into */
+    int exhausted_errno; /* no descriptors or no memory: what was read since is not to be used */
+    uint32_t work_left;  /* of what one call may read */
 
     /* The object at hand. */
     const char *path; /* newlines restored, without the kernel's mark; terminated */
@@ -40,14 +46,19 @@ typedef struct pi_module_object {
     bool is_path_stale; /* the path doesn't lead to the mapped file */
     int file;           /* -1: it is read from memory */
     int file_errno;     /* why there is no file */
-    int read_errno;     /* of the last read that failed, 0 where it was the end */
+    int read_errno;     /* of the last read that failed, 0 where it was the end; ENODATA: the memory
+                           isn't there, EFBIG: no work is left */
+    bool is_memory_checked; /* a page that isn't there could be long in coming */
     pi_elf_source source;
     unsigned next_page;
     pi_object_page pages[PI_OBJECT_PAGE_COUNT];
 } pi_module_object;
 
-/* Everything but the pages is zeroed. */
+/* Everything but the pages is zeroed. exhausted_errno is to be looked at after this and after each
+ * object. */
 void pi_module_object_init(pi_module_object *object, const pi_process *process);
+/* Takes note of a failed system call, if it failed for want of descriptors or memory. */
+void pi_module_object_note_failure(pi_module_object *object, int os_errno);
 void pi_module_object_close(pi_module_object *object);
 
 /*
@@ -57,7 +68,7 @@ void pi_module_object_close(pi_module_object *object);
  */
 int pi_module_object_use_mapping(pi_module_object *object, const pi_mapping *header);
 
-/* Turns to what stands at this address, in memory only. */
+/* Turns to what stands at this address, in memory only: the kernel's own, which is always there. */
 void pi_module_object_use_memory(pi_module_object *object, uint64_t address, uint64_t size_bytes);
 
 /* Where the memory of the process can't be read any more: the vDSO of this very process, which the
@@ -69,8 +80,8 @@ void pi_module_object_use_own_vdso(pi_module_object *object);
  * process lived. 0 or -1 and errno. */
 int pi_module_object_use_root(pi_module_object *object, int root);
 
-/* Does the memory at this address begin like an ELF object? True also where it can't be read:
- * nobody knows then. */
-bool pi_module_object_may_be_elf(pi_module_object *object, uint64_t address);
+/* Does the mapping begin like an ELF object, by its memory? True also where that can't be read, but
+ * the file may be: nobody knows then. */
+bool pi_module_object_may_be_elf(pi_module_object *object, const pi_mapping *header);
 
 #endif

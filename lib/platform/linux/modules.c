@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "platform/linux/auxv.h"
@@ -134,12 +135,25 @@ static int32_t add_copies(module_scan *scan, const mapped_file *file, uint64_t i
     return PROCINSPECT_OK;
 }
 
+/* Out of descriptors or memory everything looks unreadable. */
+static int32_t check_exhaustion(const module_scan *scan) {
+    int os_errno = scan->object.exhausted_errno;
+    if (os_errno == 0)
+        return PROCINSPECT_OK;
+    if (os_errno == ENOMEM)
+        return pi_error_no_memory(scan->error);
+    return pi_error_set(scan->error, PROCINSPECT_ERROR_NO_RESOURCES, os_errno,
+                        "Reading the modules of process %d failed: %s. Close descriptors or raise "
+                        "the host's limit.",
+                        (int)scan->process->pid, strerrordesc_np(os_errno));
+}
+
 static int32_t scan_file(module_scan *scan, const mapped_file *file) {
     const pi_mapping *header = find_header(file);
     if (header == NULL || !is_wanted(scan, file))
         return PROCINSPECT_OK;
     /* Files of data are many, and a look at the memory is cheaper than one at the file. */
-    if (!file->is_executable && !pi_module_object_may_be_elf(&scan->object, header->start))
+    if (!file->is_executable && !pi_module_object_may_be_elf(&scan->object, header))
         return PROCINSPECT_OK;
     if (pi_module_object_use_mapping(&scan->object, header) != 0)
         return pi_error_no_memory(scan->error);
@@ -160,6 +174,8 @@ static int32_t scan_vdso(module_scan *scan) {
     if (vdso->end == 0 || (scan->wanted_base != 0 && scan->wanted_base != vdso->start))
         return PROCINSPECT_OK;
     pi_module_object_use_memory(&scan->object, vdso->start, vdso->end - vdso->start);
+    /* Where the program says that it is, anything can be. */
+    scan->object.is_memory_checked = !pi_mapping_is_named(vdso, "[vdso]");
     pi_elf_answer opened = pi_elf_open(&scan->elf, &scan->object.source);
     if (opened == PI_ELF_UNREADABLE && scan->is_captured) {
         pi_module_object_use_own_vdso(&scan->object);
@@ -184,7 +200,7 @@ static int compare_bases(const void *left, const void *right) {
 }
 
 static int32_t scan_all(module_scan *scan) {
-    int32_t result = PROCINSPECT_OK;
+    int32_t result = check_exhaustion(scan);
     for (size_t i = 0; i < scan->mappings.count && result == PROCINSPECT_OK;) {
         mapped_file file = {
             .items = &scan->mappings.items[i],
@@ -194,9 +210,13 @@ static int32_t scan_all(module_scan *scan) {
             file.is_executable |= (file.items[each].mapping.permissions & PI_MAPPING_EXECUTE) != 0;
         i += file.count;
         result = scan_file(scan, &file);
+        if (result == PROCINSPECT_OK)
+            result = check_exhaustion(scan);
     }
     if (result == PROCINSPECT_OK)
         result = scan_vdso(scan);
+    if (result == PROCINSPECT_OK)
+        result = check_exhaustion(scan);
     if (result == PROCINSPECT_OK && scan->count > 1)
         qsort(scan->items, scan->count, sizeof(void *), compare_bases);
     return result;
@@ -216,11 +236,13 @@ static int32_t hand_out(const module_scan *scan, procinspect_module_list *list) 
 }
 
 /* What a process may not show us leaves the executable unmarked, no more. */
-static pi_auxv read_auxv(const pi_process *process) {
+static void read_auxv(module_scan *scan) {
     enum { LARGEST_AUXV = 4096 };
     char bytes[LARGEST_AUXV];
-    ssize_t length = pi_proc_read_once(process->directory, "auxv", bytes, sizeof bytes);
-    return length > 0 ? pi_auxv_parse(bytes, (size_t)length) : (pi_auxv){0};
+    ssize_t length = pi_proc_read_once(scan->process->directory, "auxv", bytes, sizeof bytes);
+    if (length < 0)
+        pi_module_object_note_failure(&scan->object, errno);
+    scan->auxv = length > 0 ? pi_auxv_parse(bytes, (size_t)length) : (pi_auxv){0};
 }
 
 static void begin_scan(module_scan *scan, const pi_process *process, uint64_t members,
@@ -262,7 +284,7 @@ static int32_t read_modules(const pi_process *process, pi_bytes maps, uint64_t b
         return pi_error_no_memory(error);
     begin_scan(scan, process, members, arena, error);
     scan->wanted_base = base_address;
-    scan->auxv = read_auxv(process);
+    read_auxv(scan);
     int32_t result = carry_out(scan, maps, list);
     end_scan(scan);
     return result;

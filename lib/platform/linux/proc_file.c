@@ -9,6 +9,10 @@
 #include "base/text.h"
 #include "platform/linux/linux.h"
 
+bool pi_is_exhaustion(int os_errno) {
+    return os_errno == EMFILE || os_errno == ENFILE || os_errno == ENOMEM;
+}
+
 static int open_file(int directory, const char *path, int flags) {
     int descriptor;
     do
