@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -61,6 +62,32 @@ static void asks_maps_where_devices_differ(void **state) {
     close(own.descriptor);
 }
 
+static uint64_t bytes_read_so_far(void) {
+    pi_buffer text = {0};
+    uint64_t bytes;
+    assert_int_equal(pi_read_file_at(AT_FDCWD, "/proc/self/io", &text, 4096), 0);
+    assert_int_equal(sscanf(text.data, "rchar: %" SCNu64, &bytes), 1);
+    pi_buffer_free(&text);
+    return bytes;
+}
+
+/* Its cost doesn't grow with what is mapped here: it is asked for each module. */
+static void reads_a_page_of_maps(void **state) {
+    (void)state;
+    enum { MAPPINGS = 4000, PAGE = 4096 };
+    subject own = subject_open();
+    own.status.st_dev++;
+    char *many = mmap(NULL, (size_t)MAPPINGS * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(many, MAP_FAILED);
+    for (size_t i = 0; i < MAPPINGS; i += 2)
+        assert_int_equal(mprotect(many + i * PAGE, PAGE, PROT_READ), 0);
+    uint64_t before = bytes_read_so_far();
+    assert_true(pi_file_is_mapping(own.descriptor, &own.status, &own.mapping));
+    assert_in_range(bytes_read_so_far() - before, 1, 16 * 1024);
+    munmap(many, (size_t)MAPPINGS * PAGE);
+    close(own.descriptor);
+}
+
 static void only_regular_files_are_mapped(void **state) {
     (void)state;
     subject own = subject_open();
@@ -73,6 +100,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(knows_the_mapped_file),
         cmocka_unit_test(asks_maps_where_devices_differ),
+        cmocka_unit_test(reads_a_page_of_maps),
         cmocka_unit_test(only_regular_files_are_mapped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

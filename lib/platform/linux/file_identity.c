@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "platform/linux/file_identity.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "base/io.h"
+#include "platform/linux/linux.h"
 
 static bool is_on_device(const struct stat *status, const pi_mapping *mapping) {
     return status->st_dev == makedev(mapping->device_major, mapping->device_minor);
@@ -17,33 +18,46 @@ bool pi_file_may_be_mapping(const struct stat *status, const pi_mapping *mapping
            (!is_on_device(status, mapping) || status->st_ino == mapping->inode);
 }
 
-/* What our own maps say of the mapping at this address. */
-static bool find_own_mapping(uint64_t address, pi_mapping *found) {
-    enum { LARGEST_MAPS = 16 * 1024 * 1024 };
-    pi_buffer maps = {0};
-    bool is_found = false;
-    if (pi_read_file_at(AT_FDCWD, "/proc/self/maps", &maps, LARGEST_MAPS) == 0) {
-        pi_maps_cursor cursor = {maps.data, maps.data + maps.length};
-        while (!is_found && pi_maps_next(&cursor, found))
-            is_found = found->start == address;
-    }
-    pi_buffer_free(&maps);
-    return is_found;
+/* The mapping at this address, in a text of maps that may end anywhere. */
+static bool find_mapping(const pi_buffer *maps, uint64_t address, pi_mapping *found) {
+    pi_maps_cursor cursor = {maps->data, maps->data + maps->length};
+    while (pi_maps_next(&cursor, found))
+        if (found->start == address)
+            return true;
+    return false;
 }
 
-bool pi_file_is_mapping(int descriptor, const struct stat *status, const pi_mapping *mapping) {
+/* What our own maps say of the mapping at this address: 1, 0 or a negative errno. It stands at
+ * their beginning, mostly, and they can be long. */
+static int find_own_mapping(uint64_t address, pi_mapping *found) {
+    enum { BEGINNING = 4096, LARGEST_MAPS = 64 * 1024 * 1024 };
+    static const size_t limits[] = {BEGINNING, LARGEST_MAPS};
+    pi_buffer maps = {0};
+    int result = 0;
+    for (unsigned i = 0; i < 2 && result == 0; i++) {
+        result = pi_read_file_at(AT_FDCWD, "/proc/self/maps", &maps, limits[i]);
+        if (result == 0)
+            result = find_mapping(&maps, address, found);
+    }
+    pi_buffer_free(&maps);
+    return result;
+}
+
+int pi_file_is_mapping(int descriptor, const struct stat *status, const pi_mapping *mapping) {
     if (!pi_file_may_be_mapping(status, mapping))
-        return false;
+        return 0;
     if (is_on_device(status, mapping))
-        return true;
-    size_t size = (size_t)sysconf(_SC_PAGESIZE);
-    void *probe = mmap(NULL, size, PROT_NONE, MAP_PRIVATE, descriptor, 0);
+        return 1;
+    uintptr_t size = (uintptr_t)sysconf(_SC_PAGESIZE);
+    /* As low as it may be, if nothing else is there: the first line of maps. */
+    void *probe = mmap((void *)size, size, PROT_NONE, MAP_PRIVATE, descriptor, 0);
     if (probe == MAP_FAILED)
-        return false;
+        return pi_is_exhaustion(errno) ? -errno : 0;
     pi_mapping own;
-    bool is_same = find_own_mapping((uint64_t)(uintptr_t)probe, &own) &&
-                   own.inode == mapping->inode && own.device_major == mapping->device_major &&
-                   own.device_minor == mapping->device_minor;
+    int result = find_own_mapping((uint64_t)(uintptr_t)probe, &own);
     munmap(probe, size);
-    return is_same;
+    if (result == 1)
+        result = own.inode == mapping->inode && own.device_major == mapping->device_major &&
+                 own.device_minor == mapping->device_minor;
+    return result == 1 || pi_is_exhaustion(-result) ? result : 0;
 }
