@@ -98,11 +98,13 @@ static int fork_child(void) {
     return pid;
 }
 
-bench_children bench_children_start(size_t count) {
+bench_children bench_children_start(size_t count, void (*before_each)(uint64_t number)) {
     bench_children children = {calloc(count, sizeof(int)), count};
     if (children.pids == NULL)
         bench_fail("out of memory");
     for (size_t i = 0; i < count; i++) {
+        if (before_each != NULL)
+            before_each(i);
         children.pids[i] = fork_child();
         for (; children.pids[i] == 0;)
             pause();

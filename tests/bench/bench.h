@@ -31,12 +31,13 @@ double bench_cpu_time(void); /* seconds that this process has used, kernel inclu
 /* Ends the benchmark with a message. */
 __attribute__((format(printf, 1, 2), noreturn)) void bench_fail(const char *format, ...);
 
-/* Processes that pause until they are killed or this one ends. */
+/* Processes that pause until they are killed or this one ends. before_each, where it isn't NULL, is
+ * called with a new number before each is forked. */
 typedef struct bench_children {
     int *pids;
     size_t count;
 } bench_children;
-bench_children bench_children_start(size_t count);
+bench_children bench_children_start(size_t count, void (*before_each)(uint64_t number));
 /* One process with so many threads, all of them asleep. */
 int bench_threads_start(size_t count);
 void bench_children_end(bench_children *children);

@@ -87,7 +87,7 @@ static void peer_threads(void *user) {
 }
 
 static int bench_processes(void) {
-    bench_children children = bench_children_start(PROCESSES);
+    bench_children children = bench_children_start(PROCESSES, NULL);
     bench_contestant contestants[] = {
         {.name = "getdents, open, read, close of stat", .run = raw_processes},
         {.name = "procinspect_process_list_read", .run = our_processes, .reach = reach},

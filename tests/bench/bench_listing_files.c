@@ -5,10 +5,12 @@
 #include <procinspect.h>
 
 #include "bench/bench.h"
+#include "bench/environments.h"
 #include "bench/raw_proc.h"
 
 /* All processes of a machine with 2,000 of them, with command line, environment and executable:
- * ours, the raw reads of the same files (stat, cmdline, environ, the link exe), and libproc2. */
+ * ours, the raw reads of the same files (stat, cmdline, environ, the link exe), and libproc2. The
+ * processes are forks, but each has an environment of its own. */
 
 enum { PROCESSES = 2000, ROUNDS = 21 };
 
@@ -56,7 +58,9 @@ static void peer(void *user) {
     procps_pids_unref(&info);
 }
 
-int main(void) {
+int main(int count, char **arguments) {
+    (void)count;
+    environments_begin(arguments);
     procinspect_context_options options;
     procinspect_context_options_init(&options, sizeof options);
     options.user_scope = PROCINSPECT_USER_SCOPE_ALL;
@@ -65,7 +69,7 @@ int main(void) {
     procinspect_error error;
     if (procinspect_context_new(&options, &context, &error) != 0)
         bench_fail("%s", error.message);
-    bench_children children = bench_children_start(PROCESSES);
+    bench_children children = bench_children_start(PROCESSES, environments_make);
     bench_contestant contestants[] = {
         {.name = "stat, cmdline, environ read; exe followed", .run = raw},
         {.name = "procinspect_process_list_read", .run = ours, .user = context, .reach = reach},
