@@ -46,29 +46,42 @@ size_t pi_utf8_prefix(const char *text, size_t length) {
     return pi_utf8_sequence(last, remaining) == remaining ? length : end - 1;
 }
 
-/* How many of the bytes are ASCII and not NUL before the first eight that hold others. */
+/* Eight bytes, wherever they stand. */
+static uint64_t word_at(const unsigned char *bytes) {
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+/* How many of the bytes come before the first that is not ASCII. */
 static size_t ascii_prefix(const unsigned char *bytes, size_t length) {
-    static const uint64_t ones = UINT64_C(0x0101010101010101), highs = UINT64_C(0x8080808080808080);
-    size_t done = 0;
-    for (; length - done >= 8; done += 8) {
-        uint64_t word;
-        memcpy(&word, bytes + done, sizeof word);
-        /* The subtraction borrows into the high bit of a byte that was 0. */
-        if ((((word - ones) & ~word) | word) & highs)
-            break;
+    static const uint64_t highs = UINT64_C(0x8080808080808080);
+    const unsigned char *at = bytes, *end = bytes + length;
+    while (end - at >= 32 &&
+           ((word_at(at) | word_at(at + 8) | word_at(at + 16) | word_at(at + 24)) & highs) == 0)
+        at += 32;
+    while (end - at >= 8 && (word_at(at) & highs) == 0)
+        at += 8;
+    while (at < end && *at < 0x80)
+        at++;
+    return (size_t)(at - bytes);
+}
+
+bool pi_utf8_is_valid(const void *bytes, size_t length) {
+    const unsigned char *source = bytes;
+    size_t done = ascii_prefix(source, length);
+    while (done < length) {
+        size_t count = pi_utf8_sequence(source + done, length - done);
+        if (count == 0)
+            return false;
+        done += count;
+        done += ascii_prefix(source + done, length - done);
     }
-    return done;
+    return true;
 }
 
 bool pi_utf8_is_text(const void *bytes, size_t length) {
-    const unsigned char *source = bytes;
-    for (size_t i = ascii_prefix(source, length); i < length;) {
-        size_t count = source[i] == 0 ? 0 : pi_utf8_sequence(source + i, length - i);
-        if (count == 0)
-            return false;
-        i += count;
-    }
-    return true;
+    return pi_utf8_is_valid(bytes, length) && (length == 0 || memchr(bytes, '\0', length) == NULL);
 }
 
 char *pi_utf8_repair(pi_arena *arena, const void *bytes, size_t length) {
@@ -94,6 +107,10 @@ char *pi_utf8_repair(pi_arena *arena, const void *bytes, size_t length) {
     }
     *to = '\0';
     return result;
+}
+
+const char *pi_utf8_terminated(pi_arena *arena, const char *bytes, size_t length) {
+    return pi_utf8_is_text(bytes, length) ? bytes : pi_utf8_repair(arena, bytes, length);
 }
 
 void pi_utf8_repair_into(char *buffer, size_t capacity, const void *bytes, size_t length) {

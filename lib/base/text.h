@@ -14,12 +14,19 @@ size_t pi_utf8_sequence(const unsigned char *bytes, size_t length);
 /* The longest prefix of at most `length` bytes that doesn't end inside a character. */
 size_t pi_utf8_prefix(const char *text, size_t length);
 
+/* True where the bytes are valid UTF-8, and so is every part of them that ends at ASCII. */
+bool pi_utf8_is_valid(const void *bytes, size_t length);
+
 /* True where the bytes are valid UTF-8 and none of them is NUL. */
 bool pi_utf8_is_text(const void *bytes, size_t length);
 
 /* The bytes as NUL-terminated UTF-8: what is not valid, and every NUL, becomes U+FFFD. NULL when
  * the arena is exhausted. */
 char *pi_utf8_repair(pi_arena *arena, const void *bytes, size_t length);
+
+/* The same of bytes that live as long as the arena and have a NUL behind them: they themselves
+ * where nothing needs repair. */
+const char *pi_utf8_terminated(pi_arena *arena, const char *bytes, size_t length);
 
 /* The same into a fixed buffer, cut between characters where it is too small; always terminated.
  * For error messages. Control characters become U+FFFD too. */

@@ -63,6 +63,41 @@ static void a_prefix_ends_between_characters(void **state) {
         assert_int_equal(pi_utf8_prefix(text, length), expected[length]);
 }
 
+/* The bytes are looked at in words, and singly where a word isn't ASCII or isn't there. */
+static void validity_at_every_place_and_length(void **state) {
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t length;
+        bool is_valid, is_text;
+    } cases[] = {
+        {"z", 1, true, true},          {"\0", 1, true, false},    {"\xc3\xa4", 2, true, true},
+        {"\xe2\x82", 2, false, false}, {"\xff", 1, false, false}, {"\x80", 1, false, false},
+    };
+    for (size_t length = 0; length < 80; length++) {
+        for (size_t i = 0; i < LENGTH(cases); i++)
+            for (size_t at = 0; at + cases[i].length <= length; at++) {
+                char *exact = malloc(length); /* for the sanitizer */
+                memset(exact, 'a', length);
+                memcpy(exact + at, cases[i].bytes, cases[i].length);
+                assert_int_equal(pi_utf8_is_valid(exact, length), cases[i].is_valid);
+                assert_int_equal(pi_utf8_is_text(exact, length), cases[i].is_text);
+                free(exact);
+            }
+    }
+    assert_true(pi_utf8_is_valid(NULL, 0));
+    assert_true(pi_utf8_is_text(NULL, 0));
+}
+
+static void text_stays_where_it_is(void **state) {
+    (void)state;
+    pi_arena *arena = pi_arena_new(0, 4096);
+    static const char text[] = "\xc3\xa4 text", broken[] = "\xc3 text";
+    assert_ptr_equal(pi_utf8_terminated(arena, text, sizeof text - 1), text);
+    assert_string_equal(pi_utf8_terminated(arena, broken, sizeof broken - 1), FFFD " text");
+    pi_arena_free_root(pi_arena_root(arena));
+}
+
 static void repaired_is(const char *bytes, size_t length, const char *expected) {
     pi_arena *arena = pi_arena_new(0, 4096);
     char *repaired = pi_utf8_repair(arena, bytes, length);
@@ -166,6 +201,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sequence_is_valid_or_none),
         cmocka_unit_test(a_prefix_ends_between_characters),
+        cmocka_unit_test(validity_at_every_place_and_length),
+        cmocka_unit_test(text_stays_where_it_is),
         cmocka_unit_test(invalid_bytes_become_replacement_characters),
         cmocka_unit_test(repair_tells_of_an_exhausted_arena),
         cmocka_unit_test(repair_into_a_buffer_cuts_between_characters),

@@ -178,10 +178,12 @@ static int32_t read_executable_member(pi_process_reading *reading, uint64_t memb
     if (result != 0)
         return pi_reading_memory_failed(reading, members, -result);
     procinspect_process_info *info = reading->info;
-    info->executable_path_bytes = pi_arena_copy(reading->reader->arena, path, length);
-    info->executable_path = pi_utf8_repair(reading->reader->arena, path, length);
-    if (info->executable_path_bytes == NULL || info->executable_path == NULL)
+    const char *bytes = pi_arena_copy(reading->reader->arena, path, length);
+    if (bytes != NULL)
+        info->executable_path = pi_utf8_terminated(reading->reader->arena, bytes, length);
+    if (info->executable_path == NULL)
         return pi_reading_exhausted(reading->reader);
+    info->executable_path_bytes = bytes;
     info->executable_path_bytes_length = length;
     info->known |= members;
     return 0;
