@@ -24,16 +24,17 @@ static void skip_fields(stat_cursor *cursor, int count) {
 }
 
 static uint64_t take_unsigned(stat_cursor *cursor, uint64_t largest) {
-    const char *at = cursor->at;
+    static const char most[] = "18446744073709551615"; /* UINT64_MAX */
+    const size_t most_length = sizeof most - 1;
+    const char *begin = cursor->at, *at = begin;
     uint64_t value = 0;
-    bool is_too_large = false;
-    for (; at < cursor->end && (unsigned char)(*at - '0') <= 9; at++) {
-        unsigned digit = (unsigned char)(*at - '0');
-        /* Only the twentieth digit can overflow. */
-        is_too_large |= value >= UINT64_MAX / 10 && (value > UINT64_MAX / 10 || digit > 5);
-        value = value * 10 + digit;
-    }
-    if (at == cursor->at || is_too_large || value > largest || at == cursor->end || *at != ' ') {
+    for (; at < cursor->end && (unsigned char)(*at - '0') <= 9; at++)
+        value = value * 10 + (unsigned char)(*at - '0');
+    size_t length = (size_t)(at - begin);
+    bool is_too_large = length > most_length ||
+                        (length == most_length && memcmp(begin, most, most_length) > 0) ||
+                        value > largest;
+    if (length == 0 || is_too_large || at == cursor->end || *at != ' ') {
         cursor->failed = true;
         return 0;
     }
