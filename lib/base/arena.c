@@ -10,8 +10,9 @@
 
 enum {
     SMALLEST_CHUNK = 16 * 1024,
-    LARGEST_CHUNK = 256 * 1024, /* but for what is larger itself */
-    MAPPED_CHUNK = 128 * 1024   /* from here on the pages come from the system at once */
+    MAPPED_CHUNK = 128 * 1024, /* from here on the pages come from the system at once */
+    LARGEST_PAGED_CHUNK = 512 * 1024,
+    LARGEST_CHUNK = 2 * 1024 * 1024 /* a huge page; but for what is larger itself */
 };
 
 typedef struct chunk {
@@ -66,21 +67,45 @@ void pi_arena_free_root(const void *root) {
     free(arena);
 }
 
-#ifdef MAP_POPULATE
-enum { POPULATE = MAP_POPULATE };
+/* Asks for the pages all at once: taking a long answer's one fault at a time costs more than
+ * filling them. Where the system can't, they come when they are touched. */
+static void populate(void *begin, size_t size) {
+#ifdef MADV_POPULATE_WRITE
+    madvise(begin, size, MADV_POPULATE_WRITE);
 #else
-enum { POPULATE = 0 };
+    (void)begin;
+    (void)size;
 #endif
+}
 
-/* A zeroed chunk of this size, head included. Taking a long answer's pages one fault at a time
- * costs more than filling them. */
-static chunk *new_chunk(size_t size) {
-    if (size != LARGEST_CHUNK && size != MAPPED_CHUNK)
-        return calloc(1, size);
-    chunk *added =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | POPULATE, -1, 0);
-    if (added == MAP_FAILED)
+static void *map(size_t size) {
+    void *mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return mapped == MAP_FAILED ? NULL : mapped;
+}
+
+/* LARGEST_CHUNK bytes, aligned so that the system can give one huge page for them. */
+static void *map_huge(void) {
+    unsigned char *mapped = map(2 * LARGEST_CHUNK);
+    if (mapped == NULL)
         return NULL;
+    size_t before = -(uintptr_t)mapped % LARGEST_CHUNK;
+    if (before != 0)
+        munmap(mapped, before);
+    munmap(mapped + before + LARGEST_CHUNK, LARGEST_CHUNK - before);
+#ifdef MADV_HUGEPAGE
+    madvise(mapped + before, LARGEST_CHUNK, MADV_HUGEPAGE);
+#endif
+    return mapped + before;
+}
+
+/* A zeroed chunk of this size, head included. */
+static chunk *new_chunk(size_t size) {
+    if (size < MAPPED_CHUNK || size > LARGEST_CHUNK)
+        return calloc(1, size);
+    chunk *added = size == LARGEST_CHUNK ? map_huge() : map(size);
+    if (added == NULL)
+        return NULL;
+    populate(added, size);
     added->mapped_size = size;
     return added;
 }
@@ -104,8 +129,8 @@ void *pi_arena_alloc(pi_arena *arena, size_t size) {
             arena->used += needed;
             return (unsigned char *)added + head;
         }
-        if (arena->next_size < LARGEST_CHUNK)
-            arena->next_size *= 2;
+        arena->next_size =
+            arena->next_size < LARGEST_PAGED_CHUNK ? arena->next_size * 2 : LARGEST_CHUNK;
         arena->free_begin = (unsigned char *)added + head;
         arena->free_size = chunk_size - head;
     }

@@ -25,9 +25,10 @@ static void allocations_are_zeroed_aligned_and_disjoint(void **state) {
         assert_int_equal(root[i], 0);
     memset(root, 0xff, 24);
     /* Sizes on both sides of what chunks hold and of what comes from the system directly. */
-    static const size_t sizes[] = {1,      15,     16,     17,     1000,    1024,   1025,
-                                   16352,  16384,  16385,  131040, 131056,  131072, 131073,
-                                   262112, 262128, 262144, 262145, 1000000, 3,      5};
+    static const size_t sizes[] = {
+        1,      15,     16,     17,     1000,    1024,    1025,    16352,   16384,   16385,
+        131040, 131056, 131072, 131073, 262112,  262128,  262144,  262145,  1000000, 3,
+        5,      524272, 524273, 524288, 2097136, 2097137, 2097152, 2097153, 7};
     enum { COUNT = sizeof sizes / sizeof sizes[0] };
     unsigned char *made[COUNT];
     for (size_t i = 0; i < COUNT; i++) {
@@ -48,9 +49,10 @@ static void allocations_are_zeroed_aligned_and_disjoint(void **state) {
 
 static void many_small_ones_fill_chunk_after_chunk(void **state) {
     (void)state;
+    enum { COUNT = 200000 }; /* 6.4 MB: some of the largest chunks, too */
     pi_arena *arena = pi_arena_new(0, 64 * 1024 * 1024);
     uint64_t *last = NULL;
-    for (uint64_t i = 0; i < 200000; i++) {
+    for (uint64_t i = 0; i < COUNT; i++) {
         uint64_t *each = pi_arena_alloc(arena, 24);
         assert_non_null(each);
         assert_int_equal(each[2], 0);
@@ -58,7 +60,7 @@ static void many_small_ones_fill_chunk_after_chunk(void **state) {
         each[2] = (uint64_t)(uintptr_t)last;
         last = each;
     }
-    for (uint64_t i = 200000; i-- > 0; last = (uint64_t *)(uintptr_t)last[2])
+    for (uint64_t i = COUNT; i-- > 0; last = (uint64_t *)(uintptr_t)last[2])
         assert_int_equal(last[0], i);
     pi_arena_free_root(pi_arena_root(arena));
 }
