@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <stdlib.h>
 #include <string.h>
 
 #include "api/handle.h"
@@ -12,90 +11,112 @@ void procinspect_environment_query_init(procinspect_environment_query *query, si
     pi_options_init(query, struct_size);
 }
 
-/* Where the result is made of a block: texts that need no repair stay where they are in it. */
+/* How a block becomes the variables that are handed out. */
 typedef struct environment_maker {
     const procinspect_context *context;
     const char *name_contains; /* nullable */
-    int redact;
+    bool redact;               /* all values */
     pi_arena *arena;
 } environment_maker;
 
-/* The text at this place of the block, terminated; what stands behind it has been read. */
-static const char *text_of(pi_arena *arena, char *bytes, size_t length) {
-    if (!pi_utf8_is_text(bytes, length))
-        return pi_utf8_repair(arena, bytes, length);
-    bytes[length] = '\0';
-    return bytes;
-}
-
-/* `name` and `value` are the entry's, where the block may be written. */
-static bool make_variable(const environment_maker *maker, const pi_environment_entry *entry,
-                          char *name, char *value, procinspect_environment_variable *made) {
-    bool is_redacted =
-        maker->redact || pi_policy_redacts(maker->context, entry->name, entry->name_length);
-    made->name = text_of(maker->arena, name, entry->name_length);
-    made->is_redacted = is_redacted;
-    if (is_redacted) {
-        memset(value, 0, entry->value_length);
-        made->value = "";
-        return made->name != NULL;
+static void drop_unwanted(const environment_maker *maker, pi_environment_entries *entries) {
+    size_t part_length = strlen(maker->name_contains), kept = 0;
+    for (size_t i = 0; i < entries->count; i++) {
+        const pi_environment_entry *entry = &entries->items[i];
+        if (pi_ascii_contains_ignoring_case(entry->name, entry->name_length, maker->name_contains,
+                                            part_length))
+            entries->items[kept++] = *entry;
     }
-    made->value = text_of(maker->arena, value, entry->value_length);
-    made->value_bytes = value;
-    made->value_bytes_length = entry->value_length;
-    return made->name != NULL && made->value != NULL;
+    entries->count = kept;
 }
 
-/* The entries that the filter lets through, as handed-out variables; false: no more memory. */
-static bool take_entries(const environment_maker *maker, char *block,
-                         const pi_environment_entry *entries, size_t entry_count,
-                         procinspect_environment *environment) {
-    const procinspect_environment_variable **items =
-        pi_arena_alloc_array(maker->arena, entry_count, sizeof *items);
-    procinspect_environment_variable *variables =
-        pi_arena_alloc_array(maker->arena, entry_count, sizeof *variables);
-    if (items == NULL || variables == NULL)
-        return false;
-    size_t wanted_length = maker->name_contains != NULL ? strlen(maker->name_contains) : 0;
-    size_t count = 0;
-    for (size_t i = 0; i < entry_count; i++) {
-        const pi_environment_entry *entry = &entries[i];
-        if (!pi_ascii_contains_ignoring_case(entry->name, entry->name_length, maker->name_contains,
-                                             wanted_length))
+/* Texts stay in the block, each with a NUL behind it: the '=' makes room for a name's. */
+static void fill_variables(char *block, const pi_environment_entries *entries,
+                           procinspect_environment_variable *variables,
+                           const procinspect_environment_variable **items) {
+    for (size_t i = 0; i < entries->count; i++) {
+        const pi_environment_entry entry = entries->items[i];
+        procinspect_environment_variable *variable = &variables[i];
+        block[entry.value - 1 - block] = '\0';
+        variable->name = entry.name;
+        variable->value = entry.value;
+        variable->value_bytes = entry.value;
+        variable->value_bytes_length = entry.value_length;
+        items[i] = variable;
+    }
+}
+
+static void redact(const environment_maker *maker, char *block,
+                   const pi_environment_entries *entries,
+                   procinspect_environment_variable *variables) {
+    for (size_t i = 0; i < entries->count; i++) {
+        const pi_environment_entry *entry = &entries->items[i];
+        if (!maker->redact && !pi_policy_redacts(maker->context, entry->name, entry->name_length))
             continue;
-        if (!make_variable(maker, entry, block + (entry->name - block),
-                           block + (entry->value - block), &variables[count]))
-            return false;
-        items[count] = &variables[count];
-        count++;
+        memset(block + (entry->value - block), 0, entry->value_length);
+        variables[i].value = "";
+        variables[i].value_bytes = NULL;
+        variables[i].value_bytes_length = 0;
+        variables[i].is_redacted = 1;
     }
-    environment->items = items;
-    environment->count = count;
+}
+
+/* False: no more memory. */
+static bool repair(const environment_maker *maker, const pi_environment_entries *entries,
+                   procinspect_environment_variable *variables) {
+    for (size_t i = 0; i < entries->count; i++) {
+        procinspect_environment_variable *variable = &variables[i];
+        variable->name =
+            pi_utf8_terminated(maker->arena, variable->name, entries->items[i].name_length);
+        variable->value =
+            pi_utf8_terminated(maker->arena, variable->value, variable->value_bytes_length);
+        if (variable->name == NULL || variable->value == NULL)
+            return false;
+    }
     return true;
 }
 
 /* The block is in the arena, with a NUL behind it. False: no more memory. */
 static bool make_environment(const environment_maker *maker, char *block, size_t length,
+                             pi_environment_entries *entries,
                              procinspect_environment *environment) {
-    pi_environment_entry *entries;
-    size_t count;
-    if (!pi_environment_split((pi_bytes){block, length}, &entries, &count))
+    /* Where all of it is UTF-8, each text in it is: they end at ASCII. */
+    bool is_valid = pi_utf8_is_valid(block, length);
+    if (!pi_environment_split((pi_bytes){block, length}, entries))
         return false;
-    bool is_made = take_entries(maker, block, entries, count, environment);
-    free(entries);
-    return is_made;
+    if (maker->name_contains != NULL)
+        drop_unwanted(maker, entries);
+    procinspect_environment_variable *variables =
+        pi_arena_alloc_array(maker->arena, entries->count, sizeof *variables);
+    const procinspect_environment_variable **items =
+        pi_arena_alloc_array(maker->arena, entries->count, sizeof *items);
+    if (variables == NULL || items == NULL)
+        return false;
+    fill_variables(block, entries, variables, items);
+    if (maker->redact || maker->context->options.redacted_name_count != 0)
+        redact(maker, block, entries, variables);
+    environment->items = items;
+    environment->count = entries->count;
+    return is_valid || repair(maker, entries, variables);
 }
 
 int32_t pi_environment_build(const procinspect_process *process, const char *name_contains,
                              int redact, pi_arena *arena, procinspect_environment *environment,
                              procinspect_error *error) {
-    environment_maker maker = {process->context, name_contains, redact, arena};
+    environment_maker maker = {.context = process->context,
+                               .name_contains = name_contains,
+                               .redact = redact != 0,
+                               .arena = arena};
     pi_bytes block;
     int32_t code = pi_environment_read(process->platform, arena, &block, error);
     if (code != PROCINSPECT_OK)
         return code;
+    pi_environment_entries entries = {0};
     /* It was read into our arena, for us alone. */
-    if (!make_environment(&maker, (char *)(uintptr_t)block.data, block.length, environment))
+    bool is_made = make_environment(&maker, (char *)(uintptr_t)block.data, block.length, &entries,
+                                    environment);
+    pi_environment_entries_free(&entries);
+    if (!is_made)
         return pi_result_exhausted(arena, error);
     environment->pid = pi_process_pid(process->platform);
     return PROCINSPECT_OK;
@@ -103,14 +124,15 @@ int32_t pi_environment_build(const procinspect_process *process, const char *nam
 
 int32_t pi_environment_for_listing(void *user, pi_bytes block, pi_arena *arena,
                                    procinspect_process_info *info) {
-    const procinspect_context *context = user;
-    if (!pi_policy_authorizes(context, PROCINSPECT_ACTION_ENVIRONMENT, info->pid, info->user_id))
+    pi_listed_environments *listed = user;
+    if (!pi_policy_authorizes(listed->context, PROCINSPECT_ACTION_ENVIRONMENT, info->pid,
+                              info->user_id))
         return PROCINSPECT_ERROR_POLICY;
-    environment_maker maker = {.context = context, .arena = arena};
+    environment_maker maker = {.context = listed->context, .arena = arena};
     procinspect_environment *environment = pi_arena_alloc(arena, sizeof *environment);
     char *copy = pi_arena_copy(arena, block.data, block.length);
     if (environment == NULL || copy == NULL ||
-        !make_environment(&maker, copy, block.length, environment))
+        !make_environment(&maker, copy, block.length, &listed->entries, environment))
         return PROCINSPECT_ERROR_NO_MEMORY;
     environment->pid = info->pid;
     info->environment = environment;

@@ -4,6 +4,7 @@
 
 #include "api/context.h"
 #include "base/arena.h"
+#include "model/environment.h"
 
 /*
  * How the reading calls make their results: an arena with the handed-out struct at its root, filled
@@ -27,7 +28,14 @@ int32_t pi_environment_build(const procinspect_process *process, const char *nam
                              int redact, pi_arena *arena, procinspect_environment *environment,
                              procinspect_error *error);
 
-/* Makes the environments of a listing: pi_environment_maker's function. Its user is the context. */
+/* What the environments of a listing share. */
+typedef struct pi_listed_environments {
+    const procinspect_context *context;
+    pi_environment_entries entries;
+} pi_listed_environments;
+
+/* Makes the environments of a listing: pi_environment_maker's function. Its user is a
+ * pi_listed_environments. */
 int32_t pi_environment_for_listing(void *user, pi_bytes block, pi_arena *arena,
                                    procinspect_process_info *info);
 

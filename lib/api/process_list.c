@@ -57,9 +57,10 @@ int32_t procinspect_process_list_read(const procinspect_context *context,
     /* The authorize callback is told the owner. */
     if ((members & PROCINSPECT_PROCESS_ENVIRONMENT) != 0 && context->options.authorize != NULL)
         members |= PROCINSPECT_PROCESS_USER_ID;
-    /* It is handed back to us as it is. */
-    pi_environment_maker maker = {pi_environment_for_listing, (void *)(uintptr_t)context};
+    pi_listed_environments environments = {.context = context};
+    pi_environment_maker maker = {pi_environment_for_listing, &environments};
     code = pi_processes_read(context->system, members, user_id, &maker, arena, made, error);
+    pi_environment_entries_free(&environments.entries);
     if (code != PROCINSPECT_OK) {
         pi_arena_free_root(made);
         return code;

@@ -4,24 +4,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool pi_environment_next(pi_bytes *block, pi_environment_entry *entry) {
-    while (block->length != 0) {
-        const char *begin = block->data;
-        const char *nul = memchr(begin, '\0', block->length);
-        size_t length = nul != NULL ? (size_t)(nul - begin) : block->length;
-        size_t taken = nul != NULL ? length + 1 : length;
-        block->data = begin + taken;
-        block->length -= taken;
-        const char *equals = memchr(begin, '=', length);
+/* Takes the next entry from *at on; false at the end. */
+static inline bool take_entry(const char **at, const char *end, pi_environment_entry *entry) {
+    while (*at < end) {
+        const char *begin = *at;
+        const char *nul = memchr(begin, '\0', (size_t)(end - begin));
+        const char *entry_end = nul != NULL ? nul : end;
+        const char *equals = memchr(begin, '=', (size_t)(entry_end - begin));
+        *at = nul != NULL ? nul + 1 : end;
         if (equals == NULL)
             continue;
         entry->name = begin;
         entry->name_length = (size_t)(equals - begin);
         entry->value = equals + 1;
-        entry->value_length = length - entry->name_length - 1;
+        entry->value_length = (size_t)(entry_end - entry->value);
         return true;
     }
     return false;
+}
+
+bool pi_environment_next(pi_bytes *block, pi_environment_entry *entry) {
+    const char *at = block->data, *end = at + block->length;
+    bool is_found = take_entry(&at, end, entry);
+    *block = (pi_bytes){at, (size_t)(end - at)};
+    return is_found;
 }
 
 static bool same_name(const pi_environment_entry *one, const pi_environment_entry *other) {
@@ -43,15 +49,16 @@ static int compare_entries(const void *left, const void *right) {
 }
 
 /* Removes the later ones of entries with the same name; false: out of memory. */
-static bool drop_repeated_of_many(pi_environment_entry *entries, size_t *count) {
-    pi_environment_entry **sorted = malloc(*count * sizeof(pi_environment_entry *));
+static bool drop_repeated_of_many(pi_environment_entries *entries) {
+    size_t count = entries->count;
+    pi_environment_entry **sorted = malloc(count * sizeof(pi_environment_entry *));
     if (sorted == NULL)
         return false;
-    for (size_t i = 0; i < *count; i++)
-        sorted[i] = &entries[i];
-    qsort(sorted, *count, sizeof(pi_environment_entry *), compare_entries);
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = &entries->items[i];
+    qsort(sorted, count, sizeof(pi_environment_entry *), compare_entries);
     const pi_environment_entry *first = sorted[0];
-    for (size_t i = 1; i < *count; i++) {
+    for (size_t i = 1; i < count; i++) {
         if (same_name(first, sorted[i]))
             sorted[i]->value = NULL; /* marks it: no entry of a block has a NULL value */
         else
@@ -59,78 +66,73 @@ static bool drop_repeated_of_many(pi_environment_entry *entries, size_t *count) 
     }
     free(sorted);
     size_t kept = 0;
-    for (size_t i = 0; i < *count; i++)
-        if (entries[i].value != NULL)
-            entries[kept++] = entries[i];
-    *count = kept;
+    for (size_t i = 0; i < count; i++)
+        if (entries->items[i].value != NULL)
+            entries->items[kept++] = entries->items[i];
+    entries->count = kept;
     return true;
 }
 
 enum { FEW = 128, SLOTS = 2 * FEW };
 
-/* Of the name's length and its ends: enough for the names that there are. */
+/* Of the name's length and three of its letters: enough for the names that there are. */
 static unsigned slot_of(const pi_environment_entry *entry) {
-    uint64_t first = 0, last = 0;
-    size_t taken = entry->name_length < sizeof first ? entry->name_length : sizeof first;
-    memcpy(&first, entry->name, taken);
-    memcpy(&last, entry->name + (entry->name_length - taken), taken);
-    uint64_t mixed =
-        (first ^ (last << 7 | last >> 57) ^ entry->name_length) * UINT64_C(0x9e3779b97f4a7c15);
-    return (unsigned)(mixed >> 56) % SLOTS;
+    const unsigned char *name = (const unsigned char *)entry->name;
+    size_t length = entry->name_length;
+    uint32_t mixed = (uint32_t)length;
+    if (length != 0)
+        mixed += (uint32_t)name[0] << 8 | (uint32_t)name[length / 2] << 16 |
+                 (uint32_t)name[length - 1] << 24;
+    return (mixed * UINT32_C(0x9e3779b1) >> 24) % SLOTS;
 }
 
 /* The same for what nearly every process has, without sorting. The table holds numbers of kept
  * entries, from 1. */
-static void drop_repeated_of_few(pi_environment_entry *entries, size_t *count) {
+static void drop_repeated_of_few(pi_environment_entries *entries) {
+    pi_environment_entry *items = entries->items;
     unsigned char table[SLOTS] = {0};
     size_t kept = 0;
-    for (size_t i = 0; i < *count; i++) {
-        unsigned slot = slot_of(&entries[i]);
-        while (table[slot] != 0 && !same_name(&entries[table[slot] - 1], &entries[i]))
+    for (size_t i = 0; i < entries->count; i++) {
+        unsigned slot = slot_of(&items[i]);
+        while (table[slot] != 0 && !same_name(&items[table[slot] - 1], &items[i]))
             slot = (slot + 1) % SLOTS;
         if (table[slot] != 0)
             continue;
-        entries[kept++] = entries[i];
+        if (kept != i)
+            items[kept] = items[i];
+        kept++;
         table[slot] = (unsigned char)kept;
     }
-    *count = kept;
+    entries->count = kept;
 }
 
-/* All entries of the block, repeated ones too; false: out of memory. */
-static bool collect(pi_bytes block, pi_environment_entry **entries, size_t *count) {
-    pi_environment_entry *found = NULL, entry;
-    size_t capacity = 0;
-    *count = 0;
-    while (pi_environment_next(&block, &entry)) {
-        if (*count == capacity) {
-            capacity = capacity == 0 ? FEW / 2 : capacity * 2;
-            pi_environment_entry *grown = realloc(found, capacity * sizeof *grown);
-            if (grown == NULL) {
-                free(found);
-                return false;
-            }
-            found = grown;
-        }
-        found[(*count)++] = entry;
-    }
-    *entries = found;
+static bool grow(pi_environment_entries *entries) {
+    size_t capacity = entries->capacity == 0 ? FEW : entries->capacity * 2;
+    pi_environment_entry *items = realloc(entries->items, capacity * sizeof *items);
+    if (items == NULL)
+        return false;
+    entries->items = items;
+    entries->capacity = capacity;
     return true;
 }
 
-bool pi_environment_split(pi_bytes block, pi_environment_entry **entries, size_t *count) {
-    pi_environment_entry *found;
-    size_t found_count;
-    if (!collect(block, &found, &found_count))
-        return false;
-    if (found_count <= FEW) {
-        drop_repeated_of_few(found, &found_count);
-    } else if (!drop_repeated_of_many(found, &found_count)) {
-        free(found);
-        return false;
-    }
-    *entries = found;
-    *count = found_count;
+bool pi_environment_split(pi_bytes block, pi_environment_entries *entries) {
+    const char *at = block.data, *end = at + block.length;
+    size_t count = 0;
+    do {
+        if (count == entries->capacity && !grow(entries))
+            return false;
+    } while (take_entry(&at, end, &entries->items[count]) && ++count);
+    entries->count = count;
+    if (count > FEW)
+        return drop_repeated_of_many(entries);
+    drop_repeated_of_few(entries);
     return true;
+}
+
+void pi_environment_entries_free(pi_environment_entries *entries) {
+    free(entries->items);
+    *entries = (pi_environment_entries){0};
 }
 
 static bool is_named(const pi_environment_entry *entry, const char *name) {

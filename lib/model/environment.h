@@ -19,12 +19,19 @@ typedef struct pi_environment_entry {
  * skipped. */
 bool pi_environment_next(pi_bytes *block, pi_environment_entry *entry);
 
+/* The entries of one block after another, with room that stays; zero-initialised is empty. */
+typedef struct pi_environment_entries {
+    pi_environment_entry *items;
+    size_t count;
+    size_t capacity;
+} pi_environment_entries;
+
 /*
- * All entries of the block, in its order; of a name that is there twice the first, as for getenv.
- * In time n log n, however hostile the block. *entries is malloc'ed, NULL for none. False: out of
- * memory.
+ * Replaces the entries by those of the block, in its order; of a name that is there twice the
+ * first, as for getenv. In time n log n, however hostile the block. False: out of memory.
  */
-bool pi_environment_split(pi_bytes block, pi_environment_entry **entries, size_t *count);
+bool pi_environment_split(pi_bytes block, pi_environment_entries *entries);
+void pi_environment_entries_free(pi_environment_entries *entries);
 
 /* What the environment of a hosted site says of a process; NULL texts where it isn't said. */
 typedef struct pi_site_role {

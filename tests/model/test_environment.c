@@ -17,15 +17,14 @@
 
 /* "name=value|…" of what the split gives. */
 static void splits_into(pi_bytes block, const char *expected) {
-    pi_environment_entry *entries;
-    size_t count;
-    assert_true(pi_environment_split(block, &entries, &count));
+    pi_environment_entries entries = {0};
+    assert_true(pi_environment_split(block, &entries));
     char all[1024] = "";
-    for (size_t i = 0; i < count; i++)
-        sprintf(all + strlen(all), "%.*s=%.*s|", (int)entries[i].name_length, entries[i].name,
-                (int)entries[i].value_length, entries[i].value);
+    for (size_t i = 0; i < entries.count; i++)
+        sprintf(all + strlen(all), "%.*s=%.*s|", (int)entries.items[i].name_length,
+                entries.items[i].name, (int)entries.items[i].value_length, entries.items[i].value);
     assert_string_equal(all, expected);
-    free(entries);
+    pi_environment_entries_free(&entries);
 }
 
 static void variables_keep_their_order(void **state) {
@@ -65,15 +64,13 @@ static void hostile_blocks_take_no_square_of_time(void **state) {
     while (length + 16 < SIZE)
         length += (size_t)sprintf(block + length, "%zx=", made++ / 2) + 1;
     double begin = seconds();
-    pi_environment_entry *entries;
-    size_t count;
-    assert_true(pi_environment_split((pi_bytes){block, length}, &entries, &count));
+    pi_environment_entries entries = {0};
+    assert_true(pi_environment_split((pi_bytes){block, length}, &entries));
     assert_true(seconds() - begin < 5); /* a square would take minutes */
-    assert_int_equal(count, (made + 1) / 2);
-    assert_memory_equal(entries[count - 1].name,
-                        block + length - entries[count - 1].name_length - 2,
-                        entries[count - 1].name_length);
-    free(entries);
+    assert_int_equal(entries.count, (made + 1) / 2);
+    const pi_environment_entry *last = &entries.items[entries.count - 1];
+    assert_memory_equal(last->name, block + length - last->name_length - 2, last->name_length);
+    pi_environment_entries_free(&entries);
     free(block);
 }
 
