@@ -15,8 +15,20 @@ typedef struct stat_cursor {
     bool failed;
 } stat_cursor;
 
+/* How many of these eight bytes are spaces. */
+static int count_spaces(const char *bytes) {
+    static const uint64_t lows = UINT64_C(0x7f7f7f7f7f7f7f7f);
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    word ^= UINT64_C(0x2020202020202020);
+    uint64_t spaces = ~(((word & lows) + lows) | word | lows); /* the high bit of each 0 */
+    return (int)((spaces >> 7) * UINT64_C(0x0101010101010101) >> 56);
+}
+
 static void skip_fields(stat_cursor *cursor, int count) {
     const char *at = cursor->at;
+    for (int spaces; cursor->end - at >= 8 && (spaces = count_spaces(at)) < count; at += 8)
+        count -= spaces;
     for (; count > 0 && at < cursor->end; at++)
         count -= *at == ' ';
     cursor->at = at;
