@@ -141,6 +141,13 @@ static int32_t open_directory(pi_process *process, procinspect_error *error) {
                                : not_running(process->pid, os_errno, error);
     case PROCINSPECT_ERROR_PERMISSION:
         return hidden(process, os_errno, error);
+    case PROCINSPECT_ERROR_NO_MEMORY:
+        return pi_error_no_memory(error);
+    case PROCINSPECT_ERROR_NO_RESOURCES:
+        return pi_error_set(
+            error, code, os_errno,
+            "Opening /proc/%d failed: %s. Close descriptors or raise the host's limit.",
+            (int)process->pid, strerrordesc_np(os_errno));
     default:
         return pi_error_set(error, code, os_errno, "Opening /proc/%d failed: %s.",
                             (int)process->pid, strerrordesc_np(os_errno));

@@ -118,9 +118,13 @@ static int32_t read_boot_time(int proc, const char *path, int64_t *boot_unix_ns,
     char shown[256];
     pi_utf8_repair_into(shown, sizeof shown, path, strlen(path));
     int32_t code = pi_error_code_of_errno(-result);
-    if (code == PROCINSPECT_ERROR_NO_MEMORY || code == PROCINSPECT_ERROR_NO_RESOURCES)
-        return pi_error_set(error, code, -result, "Reading %s/stat failed: %s.", shown,
-                            strerrordesc_np(-result));
+    if (code == PROCINSPECT_ERROR_NO_MEMORY)
+        return pi_error_no_memory(error);
+    if (code == PROCINSPECT_ERROR_NO_RESOURCES)
+        return pi_error_set(
+            error, code, -result,
+            "Reading %s/stat failed: %s. Close descriptors or raise the host's limit.", shown,
+            strerrordesc_np(-result));
     return pi_error_set(
         error, PROCINSPECT_ERROR_IO, -result,
         "%s holds no processes file system: it has no file \"stat\" with a line btime "
