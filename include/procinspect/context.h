@@ -77,7 +77,7 @@ typedef struct procinspect_context_options {
      * can only be looked at: dumps answer UNSUPPORTED. Copied. */
     const char *proc_root;
     /* Environment variables whose values never leave the library; compared without regard to case,
-     * `*` at the start or end of a name matches any text there, elsewhere a `*` itself. The texts
+     * `*` at the start or end of a name matches any text there, elsewhere it is refused. The texts
      * of PROCINSPECT_PROCESS_SITE_ROLE are such values, too, and NULL then. Dumps of a context that
      * names any are UNSUPPORTED in this version, since their stacks hold the values. Copied.
      */
@@ -95,9 +95,9 @@ PROCINSPECT_API void procinspect_context_options_init(procinspect_context_option
 /*
  * Makes a context; options may be NULL for the defaults. Free with procinspect_context_free.
  *
- * Errors: INVALID_ARGUMENT (unknown allow bits, a scope that is none, unknown trailing bytes),
- * NOT_FOUND or IO (proc_root is no directory, or holds no processes file system), UNSUPPORTED (this
- * system), NO_MEMORY, NO_RESOURCES.
+ * Errors: INVALID_ARGUMENT (unknown allow bits, a scope that is none, a redacted name that is NULL
+ * or has a `*` inside, unknown trailing bytes), NOT_FOUND or IO (proc_root is no directory, or holds
+ * no processes file system), UNSUPPORTED (this system), NO_MEMORY, NO_RESOURCES.
  */
 PROCINSPECT_API int32_t procinspect_context_new(const procinspect_context_options *options,
                                                 procinspect_context **context,

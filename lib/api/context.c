@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/options.h"
+#include "base/text.h"
 
 enum {
     DEFAULT_MAX_CONCURRENT_DUMPS = 4,
@@ -17,6 +18,27 @@ enum {
 
 void procinspect_context_options_init(procinspect_context_options *options, size_t struct_size) {
     pi_options_init(options, struct_size);
+}
+
+/* A '*' inside would be taken for a wildcard by who wrote it, and redact nothing. */
+static int32_t check_redacted_names(const procinspect_context_options *options,
+                                    procinspect_error *error) {
+    for (size_t i = 0; i < options->redacted_name_count; i++) {
+        const char *name = options->redacted_names[i];
+        if (name == NULL)
+            return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
+                                "procinspect_context_options: redacted_names[%zu] is NULL.", i);
+        const char *inner = name[0] != '\0' ? strchr(name + 1, '*') : NULL;
+        if (inner != NULL && inner[1] != '\0') {
+            char shown[128];
+            pi_utf8_repair_into(shown, sizeof shown, name, strlen(name));
+            return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
+                                "procinspect_context_options: redacted_names[%zu] is '%s'; use * "
+                                "at the start or end of a name only.",
+                                i, shown);
+        }
+    }
+    return PROCINSPECT_OK;
 }
 
 static int32_t check(const procinspect_context_options *options, procinspect_error *error) {
@@ -41,11 +63,7 @@ static int32_t check(const procinspect_context_options *options, procinspect_err
                             "procinspect_context_options: redacted_names must have "
                             "redacted_name_count names, at most %d.",
                             MAX_REDACTED_NAMES);
-    for (size_t i = 0; i < options->redacted_name_count; i++)
-        if (options->redacted_names[i] == NULL)
-            return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
-                                "procinspect_context_options: redacted_names[%zu] is NULL.", i);
-    return PROCINSPECT_OK;
+    return check_redacted_names(options, error);
 }
 
 static void set_defaults(procinspect_context_options *options) {

@@ -72,6 +72,28 @@ static void wrong_context_options(void **state) {
                      PROCINSPECT_ERROR_INVALID_ARGUMENT);
 }
 
+static void a_star_inside_a_redacted_name(void **state) {
+    (void)state;
+    static const char *const wrong[] = {"SEC*ET", "*SEC*ET", "SEC*ET*", "***", "A**"};
+    static const char *const right[] = {"*SECRET", "SECRET*", "*SECRET*", "*", "**", ""};
+    procinspect_error error;
+    procinspect_context_options options;
+    procinspect_context_options_init(&options, sizeof options);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        const char *const names[] = {"OTHER", wrong[i]};
+        char expected[128];
+        snprintf(expected, sizeof expected, "redacted_names[1] is '%s'; use * at the start or end",
+                 wrong[i]);
+        options.redacted_names = names;
+        options.redacted_name_count = 2;
+        assert_int_equal(make(&options, &error), PROCINSPECT_ERROR_INVALID_ARGUMENT);
+        assert_non_null(strstr(error.message, expected));
+    }
+    options.redacted_names = right;
+    options.redacted_name_count = sizeof right / sizeof right[0];
+    assert_int_equal(make(&options, &error), PROCINSPECT_OK);
+}
+
 static void options_of_newer_headers(void **state) {
     (void)state;
     struct {
@@ -226,6 +248,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_of_a_context),
         cmocka_unit_test(wrong_context_options),
+        cmocka_unit_test(a_star_inside_a_redacted_name),
         cmocka_unit_test(options_of_newer_headers),
         cmocka_unit_test(roots_that_hold_no_processes),
         cmocka_unit_test(the_running_system_by_its_name),
