@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The glue: libmicrohttpd's request becomes a procinspect_http_request, and the response goes back
- * as a stream. Each connection has a thread, so a slow client keeps only itself waiting.
+ * as a stream.
  *
  * While a dump is captured (at most --max-pause-ms) nobody reads the connection, so a client that
  * goes is noticed with the first bytes that can't be sent to it. The response is freed then, and
@@ -12,50 +12,52 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const common_headers[][2] = {
-    {"Cache-Control", "no-store"},
-    {"X-Content-Type-Options", "nosniff"},
-    {"Referrer-Policy", "no-referrer"},
-    {"Content-Security-Policy",
-     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
-};
+static const char page[] =
+    "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>libprocinspect</title>\n"
+    "<h1>libprocinspect</h1>\n"
+    "<ul><li><a href=\"api/processes?allUsers=true\">All processes</a>\n"
+    "<li><a href=\"api/processes\">Processes of the user that this host runs as</a>\n"
+    "<li><a href=\"api/processes/0\">This host</a>, its\n"
+    "<a href=\"api/processes/0/threads\">threads</a>,\n"
+    "<a href=\"api/processes/0/modules\">modules</a>,\n"
+    "<a href=\"api/processes/0/environments/all\">environment</a> and\n"
+    "<a href=\"api/processes/0/dump\">minidump</a> (open it with <code>lldb -c FILE</code>)\n"
+    "<li><a href=\"api/processes/-1\">The main site</a>, as <code>--main-site</code> names "
+    "it</ul>\n"
+    "<p>Another process's id in place of 0 gives the same of it. Answers are JSON; every object\n"
+    "in them has the <code>href</code> that leads to it. A process and all that it started is\n"
+    "ended by <code>DELETE api/processes/ID</code>, where the host allows it.</p></html>\n";
 
-/* What a request needs is kept with its connection: that is told for certain when it ends, also
- * where the server itself refuses a request. */
-void handle_connection(void *host, struct MHD_Connection *connection, void **state,
+/* Each connection keeps its request, for libmicrohttpd tells for certain when a connection ends,
+ * but not when a request does that it refused itself. */
+void handle_connection(void *host, struct MHD_Connection *connection, void **slot,
                        enum MHD_ConnectionNotificationCode code) {
-    (void)host;
-    (void)connection;
-    struct request *request = *state;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        *state = calloc(1, sizeof(*request));
-    } else if (request != NULL) {
-        free(request->target);
-        free(request);
+        *slot = calloc(1, sizeof(struct request *));
+    } else if (*slot != NULL) {
+        free(*(struct request **)*slot);
+        free(*slot);
     }
 }
 
-/* The next request of a connection has begun; what this returns is the state of handle_request. */
+/* A request has begun; what this returns is the state of handle_request. */
 void *handle_target(void *host, const char *target, struct MHD_Connection *connection) {
-    (void)host;
-    struct request *request =
+    struct request **slot =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-    if (request == NULL)
+    size_t length = strlen(target);
+    struct request *request = calloc(1, sizeof(*request) + length + 1);
+    if (slot == NULL || request == NULL) {
+        free(request);
         return NULL;
-    free(request->target);
-    *request = (struct request){.target = strdup(target), .path_length = strcspn(target, "?")};
-    if (request->target == NULL)
-        return NULL;
-    if (target[request->path_length] == '?')
+    }
+    free(*slot);
+    *slot = request;
+    memcpy(request->target, target, length);
+    request->target_end = target + length;
+    request->path_length = strcspn(target, "?");
+    if (request->path_length < length)
         request->query = request->target + request->path_length + 1;
     return request;
-}
-
-/* Leaves percent-encoded text alone: the library decodes, a NUL in it included. */
-size_t handle_unescape(void *host, struct MHD_Connection *connection, char *text) {
-    (void)host;
-    (void)connection;
-    return strlen(text);
 }
 
 /* Sends the response, NULL for one that there was no memory for, and gives it up. */
@@ -63,19 +65,26 @@ static enum MHD_Result respond(struct MHD_Connection *connection, unsigned statu
                                struct MHD_Response *response) {
     if (response == NULL)
         return MHD_NO; /* cuts the connection */
-    for (size_t i = 0; i < sizeof(common_headers) / sizeof(common_headers[0]); i++)
-        MHD_add_response_header(response, common_headers[i][0], common_headers[i][1]);
+    MHD_add_response_header(response, "Cache-Control", "no-store");
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
+    MHD_add_response_header(response, "Content-Security-Policy",
+                            "default-src 'none'; base-uri 'none'; "
+                            "form-action 'none'; frame-ancestors 'none'");
+    if (status == 401)
+        MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
     enum MHD_Result result = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
     return result;
 }
 
-static struct MHD_Response *text_response(const char *text, const char *type) {
+static enum MHD_Result respond_text(struct MHD_Connection *connection, unsigned status,
+                                    const char *type, const char *text) {
     struct MHD_Response *response = MHD_create_response_from_buffer(
         strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
     if (response != NULL)
-        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    return response;
+        MHD_add_response_header(response, "Content-Type", type);
+    return respond(connection, status, response);
 }
 
 static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status,
@@ -83,19 +92,16 @@ static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status
     const procinspect_json *problem;
     if (procinspect_json_problem(status, detail, NULL, &problem, NULL) != 0)
         return MHD_NO;
-    struct MHD_Response *response = text_response(problem->text, "application/problem+json");
+    enum MHD_Result result =
+        respond_text(connection, status, "application/problem+json", problem->text);
     procinspect_json_free(problem);
-    if (response != NULL && status == 401)
-        MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
-    return respond(connection, status, response);
+    return result;
 }
 
 static ssize_t read_body(void *answer, uint64_t position, char *buffer, size_t capacity) {
     const procinspect_http_response *response = answer;
-    (void)position;
     size_t length = 0;
-    if (response->body == NULL ||
-        procinspect_stream_read(response->body, buffer, capacity, &length, NULL) != 0)
+    if (procinspect_stream_read(response->body, buffer, capacity, &length, NULL) != 0)
         return MHD_CONTENT_READER_END_WITH_ERROR;
     return length > 0 ? (ssize_t)length : MHD_CONTENT_READER_END_OF_STREAM;
 }
@@ -107,60 +113,62 @@ static void free_answer(void *answer) {
 /* Hands the request to the library and its response to the server, which frees it once it is sent
  * or the client has gone. */
 static enum MHD_Result answer(const struct host *host, struct MHD_Connection *connection,
-                              const char *method, const struct request *target,
-                              const char *origin) {
-    procinspect_http_request request;
-    procinspect_http_request_init(&request, sizeof(request));
-    request.method = method;
-    request.path = target->target;
-    request.path_length_bytes = target->path_length;
-    request.query = target->query;
-    request.query_length_bytes = target->query != NULL ? strlen(target->query) : 0;
-    request.base_url = host->public_url != NULL ? host->public_url : origin;
-    request.cookie = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Cookie");
-    request.cancellation = host->stopping;
+                              const char *method, const struct request *request) {
+    procinspect_http_request in;
+    procinspect_http_request_init(&in, sizeof(in));
+    in.method = method;
+    in.path = request->target;
+    in.path_length_bytes = request->path_length;
+    in.query = request->query;
+    in.query_length_bytes = request->query != NULL ? strlen(request->query) : 0;
+    in.base_url = host->public_url != NULL ? host->public_url : request->origin;
+    in.cookie = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Cookie");
+    in.cancellation = host->stopping;
 
-    const procinspect_http_response *answered;
-    if (procinspect_http_handle(host->http, &request, &answered, NULL) != 0)
+    const procinspect_http_response *out;
+    if (procinspect_http_handle(host->http, &in, &out, NULL) != 0)
         return refuse(connection, 503, "Out of memory. Try again later.");
-    uint64_t size =
-        answered->body_size_bytes < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)answered->body_size_bytes;
     struct MHD_Response *response = MHD_create_response_from_callback(
-        size, 65536, read_body, (void *)(uintptr_t)answered, free_answer);
-    if (response == NULL) {
-        procinspect_http_response_free(answered);
-        return MHD_NO;
-    }
-    for (size_t i = 0; i < answered->header_count; i++)
-        MHD_add_response_header(response, answered->headers[i]->name, answered->headers[i]->value);
-    return respond(connection, answered->status, response);
+        out->body_size_bytes < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)out->body_size_bytes, 65536,
+        read_body, (void *)(uintptr_t)out, free_answer);
+    if (response == NULL)
+        free_answer((void *)(uintptr_t)out);
+    for (size_t i = 0; response != NULL && i < out->header_count; i++)
+        MHD_add_response_header(response, out->headers[i]->name, out->headers[i]->value);
+    return respond(connection, out->status, response);
 }
 
-enum MHD_Result handle_request(void *user, struct MHD_Connection *connection, const char *url,
+/* The header has come: may the request go on? */
+static enum MHD_Result admit(const struct host *host, struct MHD_Connection *connection,
+                             const char *method, const char *version, struct request *request) {
+    /* The text of the target ends at the first NUL. Where the client's went on, the version, which
+     * comes behind it, doesn't follow at once. */
+    if (version[0] != '\0' && version != request->target_end + 1)
+        return refuse(connection, 400, "There is a NUL byte in the URL. Send it without.");
+    const char *detail;
+    unsigned status = guard_check(host, connection, method, request, &detail);
+    if (status == 303)
+        return respond(connection, status, guard_redirect(host, request));
+    if (status != 0)
+        return refuse(connection, status, detail);
+    request->is_admitted = true;
+    return MHD_YES;
+}
+
+enum MHD_Result handle_request(void *host, struct MHD_Connection *connection, const char *url,
                                const char *method, const char *version, const char *upload_data,
                                size_t *upload_data_size, void **state) {
-    const struct host *host = user;
     struct request *request = *state;
-    (void)url;
-    (void)version;
-    (void)upload_data;
     if (request == NULL)
         return MHD_NO;
+    if (!request->is_admitted)
+        return admit(host, connection, method, version, request);
     if (*upload_data_size > 0) { /* the body of a POST: no route has a use for it */
         *upload_data_size = 0;
         return MHD_YES;
     }
-    struct verdict verdict = guard_check(host, connection, method, request);
-    if (verdict.status == 303)
-        return respond(connection, 303, guard_redirect(host, request, verdict.origin));
-    if (verdict.status != 0)
-        return refuse(connection, verdict.status, verdict.detail);
-    if (!request->is_admitted) { /* the header has come; called again behind the body */
-        request->is_admitted = true;
-        return MHD_YES;
-    }
     if (request->path_length == 1 && request->target[0] == '/' &&
         (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0))
-        return respond(connection, 200, text_response(page_html, "text/html; charset=utf-8"));
-    return answer(host, connection, method, request, verdict.origin);
+        return respond_text(connection, 200, "text/html; charset=utf-8", page);
+    return answer(host, connection, method, request);
 }

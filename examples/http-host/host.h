@@ -4,8 +4,7 @@
 
 /*
  * The example host: libprocinspect behind libmicrohttpd. handle.c is the glue between the two,
- * guard.c decides who may ask, main.c starts and ends it; options.c and page.c are what they are
- * named.
+ * guard.c decides who may ask, main.c reads the options, starts the server and ends it.
  */
 
 #include <stdbool.h>
@@ -14,66 +13,45 @@
 #include <microhttpd.h>
 #include <procinspect.h>
 
-enum { TOKEN_CAPACITY = 257, ORIGIN_CAPACITY = 300, ORIGIN_COUNT = 3 };
+enum { TOKEN_CAPACITY = 258, ORIGIN_CAPACITY = 300, ORIGIN_COUNT = 3 };
 
 /* What requests are answered with. It is complete before the server starts and only read then. */
 struct host {
     procinspect_http *http;
     procinspect_cancellation *stopping; /* requested when the host ends: cuts what is under way */
-    char token[TOKEN_CAPACITY];
-    char cookie_name[32];
+    const char *public_url;             /* NULL: hrefs start with the origin that was asked */
     /* "http://127.0.0.1:8780", as browsers send it; the host answers to these names only. */
     char origins[ORIGIN_COUNT][ORIGIN_CAPACITY];
-    const char *public_url; /* NULL: hrefs start with the origin that was asked */
+    char cookie_name[32];
+    /* The token, and the header that makes it a cookie, for http and https. They are never copied
+     * to a stack: a small dump of this process holds the stacks, and dumps are handed around. */
+    char token[TOKEN_CAPACITY];
+    char set_cookie[2][TOKEN_CAPACITY + 100];
 };
 
-/* What the command line said, 0 or NULL where it said nothing. Its texts are argv's. */
-struct options {
-    const char *listen;
-    const char *token_file;
-    const char *public_url;
-    uint64_t main_site_pid;
-    uint64_t max_connections;
-    uint64_t max_dump_bytes;
-    uint64_t max_dumps;
-    uint64_t max_pause_ms;
-    procinspect_context_options context; /* with the limits above */
-};
-
-/* The request that a connection is at. */
 struct request {
     bool is_admitted;
-    char *target; /* path, '?', query, as they came over the wire: MHD's own copies are cut */
+    const char *origin;     /* the one of the host's origins that was asked */
+    const char *target_end; /* the NUL behind the target, in libmicrohttpd's own text */
     size_t path_length;
-    const char *query; /* in target; NULL: none */
+    char *query;   /* in target; NULL: none */
+    char target[]; /* path, '?', query, as they came over the wire */
 };
 
-/* options.c: returns -1 to go on, else the exit status. */
-int options_parse(int argc, char **argv, struct options *options);
-bool token_read(const char *path, char token[TOKEN_CAPACITY]);
-bool token_make(char token[TOKEN_CAPACITY]);
+/* guard.c. The first two end the host where there is no token; guard_check gives 0, go on, 303,
+ * answer with guard_redirect, or the status of a refusal with its text. */
+void guard_read_token(struct host *host, const char *path);
+void guard_make_token(struct host *host);
+unsigned guard_check(const struct host *host, struct MHD_Connection *connection, const char *method,
+                     struct request *request, const char **detail);
+struct MHD_Response *guard_redirect(const struct host *host, const struct request *request);
 
-/* guard.c: who may ask. status 0: go on; 303: guard_redirect answers; else refuse with detail. */
-struct verdict {
-    unsigned status;
-    const char *detail;
-    const char *origin; /* the one of the host's origins that was asked */
-};
-struct verdict guard_check(const struct host *host, struct MHD_Connection *connection,
-                           const char *method, const struct request *request);
-struct MHD_Response *guard_redirect(const struct host *host, const struct request *request,
-                                    const char *origin);
-
-/* handle.c: the callbacks of MHD_start_daemon; their first argument is a struct host. */
-void handle_connection(void *host, struct MHD_Connection *connection, void **request,
+/* handle.c: callbacks for MHD_start_daemon; their first argument is the host. */
+void handle_connection(void *host, struct MHD_Connection *connection, void **slot,
                        enum MHD_ConnectionNotificationCode code);
 void *handle_target(void *host, const char *target, struct MHD_Connection *connection);
-size_t handle_unescape(void *host, struct MHD_Connection *connection, char *text);
 enum MHD_Result handle_request(void *host, struct MHD_Connection *connection, const char *url,
                                const char *method, const char *version, const char *upload_data,
                                size_t *upload_data_size, void **request);
-
-/* page.c */
-extern const char page_html[];
 
 #endif

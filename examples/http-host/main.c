@@ -1,167 +1,276 @@
 /* SPDX-License-Identifier: MIT */
-/* Opens the socket, the library and the server, prints the URL, and waits for SIGTERM or SIGINT. */
+/* Reads the options, opens socket, library and server, prints the URL, and waits for SIGTERM. */
 #include "host.h"
 
+#include <argp.h>
+#include <err.h>
 #include <errno.h>
 #include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <sys/resource.h>
 
-/* For the request line and headers of one connection: a URL of 1 MiB has room, so that it is the
- * library that says what is wrong with it. Memory is taken only as far as a client fills it. No
- * more than that, because the server looks through a query of nothing but '&' once for each. */
-#define CONNECTION_MEMORY_BYTES ((size_t)1280 << 10)
+enum {
+    MAX_REDACTED_NAMES = 64,
+    CLIENT_TIMEOUT_S = 30, /* a client that moves no byte for this long is given up */
+    /* For the request line and headers of one connection: a URL of 1 MiB has room, so that it is
+     * the library that says what is wrong with it. Memory is taken only as far as a client fills
+     * it. No more, because the server looks through a query of nothing but '&' once for each. */
+    CONNECTION_MEMORY_BYTES = 1280 << 10,
+    /* What the library opens to answer requests, and what is open already. */
+    OTHER_DESCRIPTORS = 32
+};
 
-/* A client that moves no byte for this long is given up. */
-#define CLIENT_TIMEOUT_S 30U
+static const struct argp_option option_table[] = {
+    {"listen", 'l', "ADDRESS:PORT", 0, "Default 127.0.0.1:8780; port 0 is any free one", 0},
+    {"token-file", 't', "FILE", 0, "Its first line is the token; default: a random one", 0},
+    {"allow", 'a', "WHAT,...", 0, "env, dump, kill; default: looking only", 0},
+    {"own-user", 'o', NULL, 0, "Only processes of the user that this runs as", 0},
+    {"main-site", 'm', "PID", 0, "What process id -1 stands for", 0},
+    {"public-url", 'u', "URL", 0, "Under which a proxy serves this: for hrefs and Host", 0},
+    {"redact", 'r', "NAME,...", 0, "Variables to hold back; * at an end: any text", 0},
+    {"max-dump-bytes", 'b', "N", 0, "Larger dumps are refused; default: no limit", 0},
+    {"max-dumps", 'd', "N", 0, "At once; default 4", 0},
+    {"max-pause-ms", 'p', "N", 0, "Longest stop for a dump; default 5000", 0},
+    {"max-connections", 'c', "N", 0, "At once; default 64", 0},
+    {0},
+};
 
-static int listen_on(const char *text) {
-    char address[64];
-    char port[6];
-    int end = 0;
+struct options {
+    const char *listen;
+    const char *token_file;
+    const char *public_url;
+    unsigned max_connections;
+    procinspect_context_options context;
+    procinspect_http_options http;
+};
+
+static uint64_t number(struct argp_state *state, const char *name, const char *text, uint64_t max) {
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value < 1 || value > max)
+        argp_error(state, "--%s %s: give a number from 1 to %llu", name, text,
+                   (unsigned long long)max);
+    return value;
+}
+
+/* Works on a copy, as the next one does: this host's own command_line shows argv. */
+static uint32_t allowed(struct argp_state *state, const char *list) {
+    uint32_t bits = 0;
+    char *copy = strdup(list);
+    char *rest = copy;
+    for (char *what; (what = strsep(&rest, ",")) != NULL;) {
+        if (strcmp(what, "env") == 0)
+            bits |= PROCINSPECT_ALLOW_ENVIRONMENT;
+        else if (strcmp(what, "dump") == 0)
+            bits |= PROCINSPECT_ALLOW_DUMP;
+        else if (strcmp(what, "kill") == 0)
+            bits |= PROCINSPECT_ALLOW_KILL;
+        else
+            argp_error(state, "--allow %s: give env, dump, kill, with commas between", what);
+    }
+    free(copy);
+    return bits;
+}
+
+static void redact(struct argp_state *state, const char *list,
+                   procinspect_context_options *context) {
+    static const char *names[MAX_REDACTED_NAMES];
+    char *rest = strdup(list);
+    context->redacted_names = names;
+    while (rest != NULL) {
+        if (context->redacted_name_count == MAX_REDACTED_NAMES)
+            argp_error(state, "--redact: at most %d names; one with * at an end stands for several",
+                       MAX_REDACTED_NAMES);
+        names[context->redacted_name_count++] = strsep(&rest, ",");
+    }
+}
+
+/* Without a slash at its end. */
+static const char *url(struct argp_state *state, const char *text) {
+    static const char characters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%:/[]";
+    size_t length = strlen(text);
+    if ((strncmp(text, "http://", 7) != 0 && strncmp(text, "https://", 8) != 0) || length < 10 ||
+        length > ORIGIN_CAPACITY || text[strspn(text, characters)] != '\0')
+        argp_error(state,
+                   "--public-url %s: give an http:// or https:// URL without user, query and "
+                   "fragment, of at most %d bytes",
+                   text, ORIGIN_CAPACITY);
+    return strndup(text, length - (text[length - 1] == '/'));
+}
+
+static error_t set_option(int key, char *text, struct argp_state *state) {
+    struct options *options = state->input;
+    procinspect_context_options *context = &options->context;
+    if (key == 'l')
+        options->listen = text;
+    else if (key == 't')
+        options->token_file = text;
+    else if (key == 'a')
+        context->allow = allowed(state, text);
+    else if (key == 'o')
+        context->user_scope = PROCINSPECT_USER_SCOPE_OWN;
+    else if (key == 'm')
+        options->http.main_site_pid = (int32_t)number(state, "main-site", text, INT32_MAX);
+    else if (key == 'u')
+        options->public_url = url(state, text);
+    else if (key == 'r')
+        redact(state, text, context);
+    else if (key == 'b')
+        context->max_dump_bytes = number(state, "max-dump-bytes", text, INT64_MAX);
+    else if (key == 'd')
+        context->max_concurrent_dumps = (uint32_t)number(state, "max-dumps", text, 1000);
+    else if (key == 'p')
+        context->max_pause_ms = (uint32_t)number(state, "max-pause-ms", text, 600000);
+    else if (key == 'c')
+        options->max_connections = (unsigned)number(state, "max-connections", text, 1000);
+    else if (key == ARGP_KEY_ARG)
+        argp_error(state, "%s is not an option", text);
+    else
+        return ARGP_ERR_UNKNOWN;
+    return 0;
+}
+
+/* Gives the socket, and its address and port as text. */
+static int listen_on(const char *text, char address[64], char port[6]) {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
-    struct addrinfo *found = NULL;
+    struct addrinfo *found;
+    int end = 0;
     if (sscanf(text, "[%63[0-9a-fA-F:.]]:%5[0-9]%n", address, port, &end) < 2)
         sscanf(text, "%63[0-9.]:%5[0-9]%n", address, port, &end);
-    if (end == 0 || text[end] != '\0' || strtol(port, NULL, 10) > 65535 ||
-        getaddrinfo(address, port, &hints, &found) != 0) {
-        fprintf(stderr,
-                "http-host: --listen %s: give a numeric address and a port up to 65535, such as "
-                "127.0.0.1:8780 or [::1]:8780\n",
-                text);
-        return -1;
-    }
+    if (end == 0 || text[end] != '\0' || atoi(port) > 65535 ||
+        getaddrinfo(address, port, &hints, &found) != 0)
+        errx(2, "--listen %s: give a numeric address and a port, such as 127.0.0.1:8780", text);
     int enabled = 1;
-    int descriptor = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (descriptor < 0 ||
-        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &enabled, sizeof(enabled)) != 0 ||
-        bind(descriptor, found->ai_addr, found->ai_addrlen) != 0 || listen(descriptor, 64) != 0) {
-        fprintf(stderr, "http-host: --listen %s: %s; choose another address or port (0: any)\n",
-                text, strerror(errno));
-        if (descriptor >= 0)
-            close(descriptor);
-        descriptor = -1;
-    }
+    int listener = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &enabled, sizeof(enabled)) != 0 ||
+        bind(listener, found->ai_addr, found->ai_addrlen) != 0 || listen(listener, 64) != 0 ||
+        getsockname(listener, found->ai_addr, &found->ai_addrlen) != 0)
+        errx(2, "--listen %s: %s; choose another address or port (0: any)", text, strerror(errno));
+    getnameinfo(found->ai_addr, found->ai_addrlen, address, 64, port, 6,
+                NI_NUMERICHOST | NI_NUMERICSERV);
     freeaddrinfo(found);
-    return descriptor;
+    return listener;
 }
 
 /* The origin of a URL as browsers write it: without the scheme's own port. */
-static void set_origin(char *origin, const char *url) {
-    size_t scheme_length = strcspn(url, ":") + strlen("://");
-    size_t length = scheme_length + strcspn(url + scheme_length, "/");
-    const char *port = strncmp(url, "https:", 6) == 0 ? ":443" : ":80";
-    snprintf(origin, ORIGIN_CAPACITY, "%.*s", (int)length, url);
-    if (length > strlen(port) && strcmp(origin + length - strlen(port), port) == 0)
+static void set_origin(char *origin, const char *text) {
+    size_t scheme_length = strcspn(text, ":") + strlen("://");
+    size_t length = scheme_length + strcspn(text + scheme_length, "/");
+    const char *port = strncmp(text, "https:", 6) == 0 ? ":443" : ":80";
+    snprintf(origin, ORIGIN_CAPACITY, "%.*s", (int)length, text);
+    if (strcmp(origin + length - strlen(port), port) == 0)
         origin[length - strlen(port)] = '\0';
 }
 
 /* The names that the host answers to: where it listens, localhost, and the public URL. */
-static bool set_names(struct host *host, int descriptor, const char *public_url) {
-    struct sockaddr_storage bound;
-    struct sockaddr *address = (struct sockaddr *)&bound;
-    socklen_t length = sizeof(bound);
-    char name[64];
-    char port[6];
-    char url[ORIGIN_CAPACITY];
-    if (getsockname(descriptor, address, &length) != 0 ||
-        getnameinfo(address, length, name, sizeof(name), port, sizeof(port),
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
-        fprintf(stderr, "http-host: no address of the listening socket: %s\n", strerror(errno));
-        return false;
-    }
-    if (strncmp(name, "127.", 4) != 0 && strcmp(name, "::1") != 0)
-        fprintf(stderr,
-                "http-host: warning: %s can be reached from the network, without encryption: put "
-                "a proxy with TLS before it (--public-url)\n",
-                name);
-    if (strcmp(name, "0.0.0.0") == 0 || strcmp(name, "::") == 0)
-        snprintf(name, sizeof(name), "%s", address->sa_family == AF_INET6 ? "::1" : "127.0.0.1");
-    snprintf(url, sizeof(url), strchr(name, ':') ? "http://[%s]:%s" : "http://%s:%s", name, port);
-    set_origin(host->origins[0], url);
-    snprintf(url, sizeof(url), "http://localhost:%s", port);
-    set_origin(host->origins[1], url);
-    if (public_url != NULL)
-        set_origin(host->origins[2], public_url);
-    host->public_url = public_url;
+static void set_names(struct host *host, const char *address, const char *port) {
+    char text[ORIGIN_CAPACITY];
+    if (strncmp(address, "127.", 4) != 0 && strcmp(address, "::1") != 0)
+        warnx("warning: %s can be reached from the network, without encryption: put a proxy with "
+              "TLS before it (--public-url)",
+              address);
+    if (strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0)
+        address = address[0] == ':' ? "::1" : "127.0.0.1";
+    snprintf(text, sizeof(text), strchr(address, ':') ? "http://[%s]:%s" : "http://%s:%s", address,
+             port);
+    set_origin(host->origins[0], text);
+    snprintf(text, sizeof(text), "http://localhost:%s", port);
+    set_origin(host->origins[1], text);
+    if (host->public_url != NULL)
+        set_origin(host->origins[2], host->public_url);
     /* Cookies know no ports: two hosts on one machine need two names. */
     snprintf(host->cookie_name, sizeof(host->cookie_name), "procinspect-%s", port);
-    return true;
+    for (int is_https = 0; is_https < 2; is_https++)
+        snprintf(host->set_cookie[is_https], sizeof(host->set_cookie[0]),
+                 "%s=%s; HttpOnly; SameSite=Strict; Path=/%s", host->cookie_name, host->token,
+                 is_https ? "; Secure" : "");
 }
 
-static bool open_library(struct host *host, const struct options *options) {
+static void open_library(struct host *host, const struct options *options) {
     procinspect_context *context;
     procinspect_error error;
-    procinspect_http_options http_options;
-    procinspect_http_options_init(&http_options, sizeof(http_options));
-    http_options.main_site_pid = (int32_t)options->main_site_pid;
-    http_options.main_site_setting = "--main-site";
-    if (procinspect_context_new(&options->context, &context, &error) != 0) {
-        fprintf(stderr, "http-host: %s\n", error.message);
-        return false;
-    }
-    bool is_open = procinspect_http_new(context, &http_options, &host->http, &error) == 0 &&
-                   procinspect_cancellation_new(&host->stopping, &error) == 0;
+    if (procinspect_context_new(&options->context, &context, &error) != 0 ||
+        procinspect_http_new(context, &options->http, &host->http, &error) != 0 ||
+        procinspect_cancellation_new(&host->stopping, &error) != 0)
+        errx(2, "%s", error.message);
     procinspect_context_free(context);
-    if (!is_open)
-        fprintf(stderr, "http-host: %s\n", error.message);
-    return is_open;
 }
 
-static struct MHD_Daemon *start(struct host *host, int descriptor, const struct options *options) {
+/*
+ * As many threads as connections, each for one at a time, all of them started now: a slow client or
+ * a slow kill keeps only itself waiting, and requests are answered when the system has no threads
+ * and processes left. Who comes when all are busy waits for a free one.
+ */
+static struct MHD_Daemon *start(struct host *host, int listener, const struct options *options) {
+    unsigned count = options->max_connections;
+    unsigned descriptors = 2 * count + OTHER_DESCRIPTORS;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < descriptors)
+        errx(1, "%u connections take %u descriptors: raise ulimit -n, or lower --max-connections",
+             count, descriptors);
     /* The time of a capture counts as silence. */
     unsigned timeout_s = CLIENT_TIMEOUT_S + options->context.max_pause_ms / 1000;
     struct MHD_Daemon *daemon = MHD_start_daemon(
-        MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_ITC, 0, NULL, NULL,
-        handle_request, host, MHD_OPTION_LISTEN_SOCKET, descriptor, MHD_OPTION_URI_LOG_CALLBACK,
-        handle_target, host, MHD_OPTION_UNESCAPE_CALLBACK, handle_unescape, host,
-        MHD_OPTION_NOTIFY_CONNECTION, handle_connection, host, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)options->max_connections, MHD_OPTION_CONNECTION_TIMEOUT, timeout_s,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, MHD_OPTION_END);
+        MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, handle_request, host,
+        MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_THREAD_POOL_SIZE, count,
+        MHD_OPTION_CONNECTION_LIMIT, count, MHD_OPTION_CONNECTION_TIMEOUT, timeout_s,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
+        MHD_OPTION_URI_LOG_CALLBACK, handle_target, host, MHD_OPTION_NOTIFY_CONNECTION,
+        handle_connection, host, MHD_OPTION_END);
     if (daemon == NULL)
-        fprintf(stderr, "http-host: the server doesn't start: %s\n", strerror(errno));
+        err(1, "%u threads don't start: raise ulimit -u, or lower --max-connections", count);
     return daemon;
 }
 
 int main(int argc, char **argv) {
-    static struct host host; /* not on the stack: a small dump of this process holds the stacks */
-    struct options options;
-    int status = options_parse(argc, argv, &options);
-    if (status >= 0)
-        return status;
+    static struct host host;
+    static struct options options = {.listen = "127.0.0.1:8780", .max_connections = 64};
+    const struct argp parser = {
+        option_table, set_option,
+        NULL,         "Serves libprocinspect's routes and prints the URL to open.",
+        NULL,         NULL,
+        NULL};
+    procinspect_context_options_init(&options.context, sizeof(options.context));
+    options.context.user_scope = PROCINSPECT_USER_SCOPE_ALL;
+    procinspect_http_options_init(&options.http, sizeof(options.http));
+    options.http.main_site_setting = "--main-site";
+    argp_program_version = procinspect_version_text();
+    argp_err_exit_status = 2;
+    argp_parse(&parser, argc, argv, 0, NULL, &options);
 
-    int descriptor;
-    if (!(options.token_file != NULL ? token_read(options.token_file, host.token)
-                                     : token_make(host.token)) ||
-        (descriptor = listen_on(options.listen)) < 0)
-        return 2;
+    char address[64];
+    char port[6];
+    host.public_url = options.public_url;
+    if (options.token_file != NULL)
+        guard_read_token(&host, options.token_file);
+    else
+        guard_make_token(&host);
+    int listener = listen_on(options.listen, address, port);
+    set_names(&host, address, port);
+    open_library(&host, &options);
 
-    /* Blocked in all threads, and waited for in this one. */
-    sigset_t stop;
+    sigset_t stop; /* blocked in all threads, and waited for in this one */
     sigemptyset(&stop);
     sigaddset(&stop, SIGTERM);
     sigaddset(&stop, SIGINT);
     sigprocmask(SIG_BLOCK, &stop, NULL);
     signal(SIGPIPE, SIG_IGN);
 
-    struct MHD_Daemon *daemon = NULL;
-    if (set_names(&host, descriptor, options.public_url) && open_library(&host, &options))
-        daemon = start(&host, descriptor, &options);
-    if (daemon != NULL) {
-        printf("%s/%s%s\n", host.origins[0], options.token_file == NULL ? "?token=" : "",
-               options.token_file == NULL ? host.token : "");
-        fflush(stdout);
-        int signal_number;
-        sigwait(&stop, &signal_number);
-        procinspect_cancellation_request(host.stopping);
-        MHD_stop_daemon(daemon);
-    }
+    struct MHD_Daemon *daemon = start(&host, listener, &options);
+    printf("%s/%s%s\n", host.origins[0], options.token_file == NULL ? "?token=" : "",
+           options.token_file == NULL ? host.token : "");
+    fflush(stdout);
+    int signal_number;
+    sigwait(&stop, &signal_number);
+    procinspect_cancellation_request(host.stopping);
+    MHD_stop_daemon(daemon);
     procinspect_cancellation_free(host.stopping);
     procinspect_http_free(host.http);
-    return daemon != NULL ? 0 : 1;
+    return 0;
 }

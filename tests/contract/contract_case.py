@@ -16,18 +16,23 @@ PROBLEM_MEMBERS = {"type", "title", "status", "detail", "Message", "ExceptionMes
 
 
 class ContractCase(unittest.TestCase):
-    """One host for all tests of a class, which must end with nothing lost and nothing said."""
+    """One host for all tests of a class: it must end as it began, with nothing open, lost or said."""
 
     host_options = ("--allow", "env,dump")
     host_user_id = None
+    host_environment = None
 
     @classmethod
     def setUpClass(cls):
-        cls.host = Host(*cls.host_options, user_id=cls.host_user_id)
+        cls.host = Host(
+            *cls.host_options, user_id=cls.host_user_id, environment=cls.host_environment
+        )
         cls.addClassCleanup(cls.host.stop)
+        cls.descriptors_at_start = cls.host.descriptors()
 
     @classmethod
     def tearDownClass(cls):
+        wait_until(lambda: cls.host.descriptors() == cls.descriptors_at_start)
         status, stderr = cls.host.stop()
         if status != 0 or stderr:
             raise AssertionError(f"the host ended with {status} and said: {stderr}")

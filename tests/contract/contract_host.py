@@ -84,11 +84,19 @@ class Host:
     """A host of its own, on a free port of the loopback address."""
 
     def __init__(
-        self, *options, listen="127.0.0.1:0", user_id=None, environment=None, launcher=()
+        self,
+        *options,
+        listen="127.0.0.1:0",
+        user_id=None,
+        environment=None,
+        limit=None,
+        launcher=(),
     ):
         self.folder = tempfile.mkdtemp(prefix="procinspect-contract-")
         self.stderr_file = open(os.path.join(self.folder, "stderr"), "w+b")
         command = [self.install() if user_id is not None else Programs.host]
+        if limit is not None:  # as prlimit's option
+            command = ["prlimit", limit, *command]
         if user_id is not None:
             ids = [f"--reuid={user_id}", f"--regid={user_id}", "--clear-groups"]
             command = ["setpriv", *ids, "--inh-caps=-all", *command]
@@ -107,8 +115,7 @@ class Host:
         self.url_line = self.process.stdout.readline().decode()
         match = re.fullmatch(r"(http://[^/]+)/(?:\?token=([0-9a-f]{32}))?\n", self.url_line)
         if match is None:
-            self.stop()
-            raise RuntimeError(f"the host printed {self.url_line!r}, and {self.stderr()!r}")
+            raise RuntimeError(f"the host printed {self.url_line!r}, and {self.stop()[1]!r}")
         self.origin, self.token = match.groups()
         self.authority = self.origin.removeprefix("http://")
         self.port = int(self.authority.rsplit(":", 1)[1])

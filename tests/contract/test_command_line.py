@@ -38,6 +38,7 @@ class CommandLine(ContractCase):
             (["--public-url", "https://user@x/"], "http:// or https://"),
             (["--public-url", 'https://x/"y'], "http:// or https://"),
             (["--redact", ",".join("ABC" * 30)], "at most 64"),
+            (["--redact", "PLAIN,SEC*ET"], r"'SEC\*ET'; use \* at the start or end"),
             (["--bogus"], "bogus"),
             (["--listen"], "argument"),
             (["word"], "not an option"),
