@@ -4,6 +4,7 @@ usage of each: test_NAME.py HTTP_HOST LIBPROCINSPECT_SO THREADS_TARGET CHECK_MIN
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,6 +96,20 @@ class ContractCase(unittest.TestCase):
         self.wait_until_asleep(target)
         return target
 
+    def start_traced(self):
+        """A debugger, and the process that it holds."""
+        tracer = shutil.which("gdb")
+        if tracer is None:
+            self.skipTest("gdb is not installed")
+        target = self.start(["/bin/sleep", "600"])
+        debugger = self.start(
+            [tracer, "-nx", "-q", "-p", str(target.pid)],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        line = b"\nTracerPid:\t%d\n" % debugger.pid
+        wait_until(lambda: line in read_proc(target.pid, "status"), timeout_s=30)
+        return debugger, target
+
     def wait_until_asleep(self, target):
         """All of its threads: none may be left stopped."""
         for name in os.listdir(f"/proc/{target.pid}/task"):
@@ -105,6 +120,17 @@ def proc_stat(pid):
     """The fields of /proc/PID/stat from the third on."""
     with open(f"/proc/{pid}/stat", "rb") as file:
         return file.read().rpartition(b")")[2].decode().split()
+
+
+def kernel_thread():
+    """A child of kthreadd, where this namespace shows any."""
+    for name in os.listdir("/proc"):
+        try:
+            if name.isdigit() and proc_stat(name)[1] == "2":
+                return int(name)
+        except OSError:
+            continue
+    return None
 
 
 def read_proc(pid, name):

@@ -175,22 +175,12 @@ class Dumps(ContractCase):
         self.assertEqual(target.wait(timeout=10), 0)
 
     def test_another_debugger_is_409(self):
-        tracer = shutil.which("gdb")
-        if tracer is None:
-            self.skipTest("gdb is not installed")
-        target = self.start(["/bin/sleep", "600"])
-        debugger = self.start(
-            [tracer, "-nx", "-q", "-p", str(target.pid)],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )
-
-        def traced():
-            with open(f"/proc/{target.pid}/status", encoding="utf-8") as file:
-                return f"TracerPid:\t{debugger.pid}\n" in file.read()
-
-        wait_until(traced, timeout_s=30)
+        debugger, target = self.start_traced()
         self.problem(f"/api/processes/{target.pid}/dump", 409, str(debugger.pid))
-        self.assertEqual(self.host.get(f"/api/processes/{target.pid}").status, 200)
+        for path in ("", "/threads", "/modules"):
+            self.ok(f"/api/processes/{target.pid}{path}")
+        self.assertIsNone(target.poll())
+        self.assertIsNone(debugger.poll())
 
     def test_a_limit_on_the_size_is_413(self):
         host = Host("--allow", "dump", "--max-dump-bytes", "20000")

@@ -3,11 +3,21 @@
 import os
 import select
 import signal
+import socket
 import subprocess
 import threading
+import time
 import unittest
 
-from contract_case import PROBLEM_MEMBERS, ContractCase, main, proc_stat, read_proc, wait_until
+from contract_case import (
+    PROBLEM_MEMBERS,
+    ContractCase,
+    kernel_thread,
+    main,
+    proc_stat,
+    read_proc,
+    wait_until,
+)
 from contract_host import Host, ORDINARY_USER_ID, Programs
 
 OWN_TREES = 100 if os.environ.get("PROCINSPECT_TEST_SOAK") else 10
@@ -156,6 +166,38 @@ class Kills(ContractCase):
         self.problem("/api/processes/-1/stop", 404, "main", method="POST")
         self.problem("/api/processes/99999999", 404, "is not running", method="DELETE")
         self.assertIn(proc_stat(self.host.pid)[0], "SR")
+
+    def test_a_zombie_and_a_traced_process_are_gone(self):
+        parent = self.start(["/bin/sh", "-c", "true & exec sleep 600"])
+        wait_until(lambda: [pid for pid in children_of(parent.pid) if proc_stat(pid)[0] == "Z"])
+        self.assert_ended(
+            self.host.get(f"/api/processes/{children_of(parent.pid)[0]}", method="DELETE"), []
+        )
+        self.assertIsNone(parent.poll())
+        debugger, traced = self.start_traced()
+        self.assert_ended(
+            self.host.get(f"/api/processes/{traced.pid}", method="DELETE"), [traced.pid]
+        )
+        self.assertIsNone(debugger.poll())
+
+    def test_a_kernel_thread_is_refused(self):
+        pid = kernel_thread()
+        if pid is None:
+            self.skipTest("this PID namespace shows no kernel threads")
+        self.problem(f"/api/processes/{pid}", 403, "thread of the kernel|user", method="DELETE")
+
+    def test_a_client_that_goes_in_the_middle(self):
+        before = self.host.idle_descriptors()
+        shell, _ = self.start_tree(DEAF_TREE)
+        with socket.create_connection(("127.0.0.1", self.host.port)) as client:
+            client.sendall(
+                f"DELETE /api/processes/{shell.pid}?grace=1 HTTP/1.1\r\nHost: "
+                f"{self.host.authority}\r\nAuthorization: Bearer {self.host.token}\r\n\r\n".encode()
+            )
+            time.sleep(0.2)
+        self.assertEqual(shell.wait(20), -signal.SIGKILL)
+        wait_until(lambda: self.host.descriptors() == before)
+        self.ok("/api/processes/0")
 
     @unittest.skipUnless(os.getuid() == 0, "takes root to run as two users")
     def test_a_member_of_another_user_is_refused(self):

@@ -4,20 +4,9 @@ import os
 import signal
 import time
 
-from contract_case import ContractCase, main, proc_stat, wait_until
+from contract_case import ContractCase, kernel_thread, main, proc_stat, wait_until
 from contract_host import ORDINARY_USER_ID
 from contract_values import MODULE_ITEM, PROCESS, THREAD, THREAD_ITEM, check, is_unknown
-
-
-def kernel_thread():
-    """A child of kthreadd, where this namespace shows any."""
-    for name in os.listdir("/proc"):
-        try:
-            if name.isdigit() and proc_stat(name)[1] == "2":
-                return int(name)
-        except OSError:
-            continue
-    return None
 
 
 class Odd(ContractCase):
@@ -84,6 +73,10 @@ class Odd(ContractCase):
                 elif path != "/dump":
                     # A zombie by now, perhaps: its parent, this test, hasn't waited for it.
                     self.assertIn(answer.status, (200, 403), answer.body[:300])
+                elif answer.status != 200:
+                    pattern = f"{target.pid}.*(zombie|ended|not running)|ptrace_scope|seccomp"
+                    self.assert_problem(answer, answer.status, pattern, path)
+                    self.assertIn(answer.status, (403, 404, 501))
             target.wait()
             self.problem(f"/api/processes/{target.pid}", 404, "is not running")
         self.assertIn(200, statuses)
@@ -144,6 +137,7 @@ class AsOrdinaryUser(ContractCase):
                 answer = self.problem(f"/api/processes/{pid}{path}", 403, "root|user")
                 self.assertRegex(answer.json()["detail"], "CAP_SYS_PTRACE")
                 self.assertNotIn(b"s3cret", answer.body)
+        self.assertNotIn(proc_stat(pid)[0], "TtZX")
 
     def test_own_processes_are_open_to_it(self):
         command = ["/bin/sleep", "600"]
