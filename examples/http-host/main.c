@@ -5,12 +5,15 @@
 #include <argp.h>
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 enum {
     MAX_REDACTED_NAMES = 64,
@@ -228,6 +231,24 @@ static struct MHD_Daemon *start(struct host *host, int listener, const struct op
     return daemon;
 }
 
+/*
+ * Waits for a signal to end. One descriptor is kept back meanwhile: where the system gives no more,
+ * it is given up for a client that waits for its connection, and the library answers him so.
+ */
+static void wait_for(const sigset_t *signals, int listener, int reserve) {
+    struct pollfd pending = {.fd = listener, .events = POLLIN};
+    const struct timespec interval = {.tv_nsec = 250000000};
+    while (sigtimedwait(signals, NULL, &interval) < 0) {
+        if (reserve < 0) {
+            reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        } else if (poll(&pending, 1, 0) > 0) {
+            int another = open("/dev/null", O_RDONLY | O_CLOEXEC);
+            close(another >= 0 ? another : reserve);
+            reserve = another >= 0 ? reserve : -1;
+        }
+    }
+}
+
 int main(int argc, char **argv) {
     static struct host host;
     static struct options options = {.listen = "127.0.0.1:8780", .max_connections = 64};
@@ -252,6 +273,7 @@ int main(int argc, char **argv) {
     else
         guard_make_token(&host);
     int listener = listen_on(options.listen, address, port);
+    int reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     set_names(&host, address, port);
     open_library(&host, &options);
 
@@ -266,8 +288,7 @@ int main(int argc, char **argv) {
     printf("%s/%s%s\n", host.origins[0], options.token_file == NULL ? "?token=" : "",
            options.token_file == NULL ? host.token : "");
     fflush(stdout);
-    int signal_number;
-    sigwait(&stop, &signal_number);
+    wait_for(&stop, listener, reserve);
     procinspect_cancellation_request(host.stopping);
     MHD_stop_daemon(daemon);
     procinspect_cancellation_free(host.stopping);

@@ -107,6 +107,14 @@ class NoDescriptors(Shortage):
                 self.refused(path, self.pattern, method)
         self.assert_all_is_well()
 
+    def test_not_even_one_is_left_for_the_connection(self):
+        used = {int(name) for name in os.listdir(f"/proc/{self.host.pid}/fd")}
+        self.set_limit(next(number for number in range(max(used) + 2) if number not in used))
+        for _ in range(3):
+            self.refused(self.base, self.pattern)
+            self.refused("/api/processes", self.pattern)
+        self.assert_all_is_well()
+
     def test_few_are_left(self):
         """Whatever is the one too many: an answer in full or a refusal, never part as the whole."""
         used = {int(name) for name in os.listdir(f"/proc/{self.host.pid}/fd")}
