@@ -28,7 +28,7 @@ static void test_a_zombie(void **state) {
     pi_capture_request request = default_request();
     kill(child.pid, SIGKILL);
     assert_true(wait_for_thread_state(child.pid, child.pid, 'Z'));
-    assert_capture_fails(child.process, &request, PROCINSPECT_ERROR_UNSUPPORTED, "zombie");
+    assert_capture_fails(child.process, &request, PROCINSPECT_ERROR_NOT_FOUND, "zombie");
     child_end(&child);
 }
 

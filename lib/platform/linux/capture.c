@@ -468,7 +468,9 @@ static int32_t attempt_until_done(const pi_process *process, const pi_capture_re
         wait_before(process, attempts);
         history.was_refused = false;
         history.own_helper = 0;
-        code = attempt(process, request, &history, snapshot, &failure);
+        code = pi_capture_check_zombie(process, &failure);
+        if (code == PROCINSPECT_OK)
+            code = attempt(process, request, &history, snapshot, &failure);
         int64_t now = now_ns(CLOCK_MONOTONIC);
         if (code == AGAIN) {
             attempts++;

@@ -9,10 +9,13 @@
 /* The parts of a capture that run in the host, before the process is stopped and after it runs
  * again. */
 
+/* NOT_FOUND for a zombie. */
+int32_t pi_capture_check_zombie(const pi_process *process, procinspect_error *error);
+
 /*
- * What can't be captured is refused before it is touched: zombies, kernel threads, programs of
- * another architecture (UNSUPPORTED), what a debugger holds already (TRACED), what
- * we may not look at (PERMISSION).
+ * What can't be captured is refused before it is touched: kernel threads, programs of another
+ * architecture (UNSUPPORTED), what a debugger holds already (TRACED), what we may not look at
+ * (PERMISSION).
  */
 int32_t pi_capture_check_target(const pi_process *process, int32_t *own_helper,
                                 procinspect_error *error);

@@ -17,6 +17,19 @@ typedef struct elf_beginning {
     uint16_t machine;
 } elf_beginning;
 
+int32_t pi_capture_check_zombie(const pi_process *process, procinspect_error *error) {
+    pi_stat_text text;
+    pi_stat stat;
+    int32_t code = pi_process_stat(process, &text, &stat, error);
+    /* A main thread can end before the others: the process lives on then. */
+    if (code != PROCINSPECT_OK || !pi_stat_is_dead(&stat) || stat.thread_count > 1)
+        return code;
+    return pi_error_set(error, PROCINSPECT_ERROR_NOT_FOUND, 0,
+                        "Process %d has ended and is a zombie: nothing is left to dump. Its "
+                        "parent, %d, has yet to wait for it.",
+                        (int)process->pid, (int)stat.parent_pid);
+}
+
 static int32_t check_kind(const pi_process *process, procinspect_error *error) {
     pi_stat_text text;
     pi_stat stat;
@@ -30,12 +43,6 @@ static int32_t check_kind(const pi_process *process, procinspect_error *error) {
     /* Between two owners of its number, in execve, or between zombie and nothing. */
     if (stat.thread_count == 0)
         return pi_process_failed(process, "stat", ESRCH, error);
-    /* A main thread can end before the others: the process lives on then. */
-    if (pi_stat_is_dead(&stat) && stat.thread_count <= 1)
-        return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
-                            "Process %d has ended and is a zombie: nothing is left to dump. Its "
-                            "parent, %d, has yet to wait for it.",
-                            (int)process->pid, (int)stat.parent_pid);
     return PROCINSPECT_OK;
 }
 
