@@ -58,6 +58,13 @@ enum {
     PROCINSPECT_DUMP_WAY_HOLD = 1 /* the target stays stopped while it is read into memory */
 };
 
+/* Option flags. */
+enum {
+    /* Nothing is stopped and none of its memory is read: the call makes the checks that a capture
+     * makes before it stops anything, and makes no dump. */
+    PROCINSPECT_DUMP_ONLY_CHECK = 0x1
+};
+
 /* What a dump holds: MINIDUMP_TYPE bits, as in Windows' MiniDumpWriteDump. This version does type
  * 0. */
 #define PROCINSPECT_DUMP_TYPE_NORMAL UINT32_C(0)
@@ -66,6 +73,7 @@ enum {
 
 typedef struct procinspect_dump_options {
     uint32_t struct_size; /* set by _init */
+    uint32_t flags;       /* PROCINSPECT_DUMP_ONLY_CHECK */
     /* MINIDUMP_TYPE bits. 0, Normal: registers, stacks (from the stack pointer less the red zone to
      * the end of the mapping, at most 1 MiB a thread), 256 bytes around each instruction pointer,
      * names of threads, modules with build ids, and the texts of cpuinfo, status, os-release,
@@ -73,6 +81,7 @@ typedef struct procinspect_dump_options {
     uint32_t type;
     uint32_t way;                           /* PROCINSPECT_DUMP_WAY_… */
     uint32_t max_pause_ms;                  /* 0: the context's; never more than that */
+    uint32_t reserved;                      /* must be 0 */
     uint64_t max_dump_bytes;                /* 0: the context's; never more than that */
     procinspect_cancellation *cancellation; /* nullable: ends the capture from another thread */
 } procinspect_dump_options;
@@ -89,11 +98,20 @@ PROCINSPECT_API void procinspect_dump_options_init(procinspect_dump_options *opt
  * GONE where it had not come to that. Free with procinspect_dump_free; the process
  * handle may be freed before.
  *
- * Errors: INVALID_ARGUMENT, POLICY (dumps not allowed), BUSY (max_concurrent_dumps), GONE,
- * REPLACED, PERMISSION, TRACED, TOO_LARGE, UNSUPPORTED (the type, the way, the target's
- * architecture, a context with its own proc_root or with redacted_names, a kernel thread or
- * zombie), TIMED_OUT (max_pause_ms), CANCELLED, IO, NO_MEMORY, NO_RESOURCES. After every one of
- * them the target runs as before.
+ * With PROCINSPECT_DUMP_ONLY_CHECK *dump stays as it is, and dump may be NULL; 0 says that nothing
+ * speaks against a capture. What is checked: arguments, the policy (its authorize callback is
+ * asked), that the context doesn't redact and is of the running system, type and way, that the
+ * least a dump of so many threads takes is within max_dump_bytes, what the target is (ended, a
+ * zombie, a kernel thread, traced by another, another architecture), and whether the kernel lets
+ * this process trace it (asked by opening /proc/PID/mem, which takes the right to attach; rules of
+ * Yama included). What isn't: max_concurrent_dumps, of which no place is taken; the time that it
+ * takes to stop it; a seccomp filter that forbids the host ptrace itself; the final size.
+ *
+ * Errors: INVALID_ARGUMENT, POLICY (dumps not allowed), BUSY (max_concurrent_dumps), NOT_FOUND (a
+ * zombie, of which nothing is left to dump), GONE, REPLACED, PERMISSION, TRACED, TOO_LARGE,
+ * UNSUPPORTED (the type, the way, the target's architecture, a context with its own proc_root or
+ * with redacted_names, a kernel thread), TIMED_OUT (max_pause_ms), CANCELLED, IO, NO_MEMORY,
+ * NO_RESOURCES. After every one of them the target runs as before.
  */
 PROCINSPECT_API int32_t procinspect_dump_capture(const procinspect_process *process,
                                                  const procinspect_dump_options *options,

@@ -83,6 +83,12 @@ void procinspect_dump_free(procinspect_dump *dump) {
 /* May this be done, to this process, by this version? */
 static int32_t check(const procinspect_process *process, const procinspect_dump_options *options,
                      procinspect_error *error) {
+    uint32_t unknown = options->flags & ~(uint32_t)PROCINSPECT_DUMP_ONLY_CHECK;
+    if (unknown != 0 || options->reserved != 0)
+        return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
+                            "procinspect_dump_options: flags has unknown bits (0x%x) or reserved "
+                            "is not 0; leave them as _init does.",
+                            (unsigned)unknown);
     int32_t code = pi_dump_type_check_known(options->type, error);
     if (code == PROCINSPECT_OK)
         code = pi_policy_check(process->context, PROCINSPECT_ACTION_DUMP, process->platform, error);
@@ -177,21 +183,31 @@ static int32_t check_least_size(const pi_snapshot *beforehand, const void *max_b
                         least_bytes, allowed_bytes);
 }
 
-static int32_t capture(procinspect_dump *dump, const procinspect_process *process,
-                       const procinspect_dump_options *options, procinspect_error *error) {
-    uint64_t started_ns = monotonic_ns();
+/* What the platform makes of the options: all that can be refused is, and unless it is only to be
+ * checked the process is captured. *max_bytes: what the dump may take, 0 for any size. */
+static int32_t take_snapshot(const procinspect_process *process,
+                             const procinspect_dump_options *options, uint64_t *max_bytes,
+                             pi_snapshot **snapshot, procinspect_error *error) {
     const procinspect_context_options *limits = &process->context->options;
-    uint64_t max_bytes = tighter(options->max_dump_bytes, limits->max_dump_bytes);
+    *max_bytes = tighter(options->max_dump_bytes, limits->max_dump_bytes);
     pi_capture_request request = {
         .type = options->type,
         .way = options->way,
         .max_pause_ms = (uint32_t)tighter(options->max_pause_ms, limits->max_pause_ms),
         .hold_buffer_bytes = limits->hold_buffer_bytes,
+        .only_check = (options->flags & PROCINSPECT_DUMP_ONLY_CHECK) != 0,
         .cancellation = options->cancellation,
         .accept = check_least_size,
-        .user = &max_bytes,
+        .user = max_bytes,
     };
-    int32_t code = pi_capture(process->platform, &request, &dump->snapshot, error);
+    return pi_capture(process->platform, &request, snapshot, error);
+}
+
+static int32_t capture(procinspect_dump *dump, const procinspect_process *process,
+                       const procinspect_dump_options *options, procinspect_error *error) {
+    uint64_t started_ns = monotonic_ns();
+    uint64_t max_bytes;
+    int32_t code = take_snapshot(process, options, &max_bytes, &dump->snapshot, error);
     if (code != PROCINSPECT_OK)
         return code;
     dump->snapshot->report.requested_type = options->type;
@@ -205,15 +221,20 @@ static int32_t capture(procinspect_dump *dump, const procinspect_process *proces
 int32_t procinspect_dump_capture(const procinspect_process *process,
                                  const procinspect_dump_options *options, procinspect_dump **dump,
                                  procinspect_error *error) {
-    if (process == NULL || dump == NULL)
-        return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
-                            "procinspect_dump_capture: process or dump is NULL.");
     procinspect_dump_options known;
     int32_t code = pi_options_take(options, &known, sizeof known,
                                    PI_SIZE_THROUGH(procinspect_dump_options, cancellation),
                                    "procinspect_dump_options", error);
-    if (code == PROCINSPECT_OK)
-        code = check(process, &known, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    bool only_check = (known.flags & PROCINSPECT_DUMP_ONLY_CHECK) != 0;
+    if (process == NULL || (dump == NULL && !only_check))
+        return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
+                            "procinspect_dump_capture: %s is NULL; pass one.",
+                            process == NULL ? "process" : "dump");
+    code = check(process, &known, error);
+    if (code == PROCINSPECT_OK && only_check)
+        return take_snapshot(process, &known, &(uint64_t){0}, NULL, error);
     procinspect_dump *made = NULL;
     if (code == PROCINSPECT_OK)
         code = dump_new(process->context, &made, error);

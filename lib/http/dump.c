@@ -56,15 +56,9 @@ static int32_t parse_dump_request(const pi_http_exchange *exchange, dump_request
     return code;
 }
 
-/* Types are procinspect_dump_capture's to refuse, behind the host's policy; a HEAD doesn't get
- * there. */
-static int32_t check_supported(const dump_request *request, bool is_head,
-                               procinspect_error *error) {
+/* Types are procinspect_dump_capture's to refuse, behind the host's policy. */
+static int32_t check_supported(const dump_request *request, procinspect_error *error) {
     static const char remedy[] = "this version takes dumps of dumpType=0 with format=raw";
-    if (is_head && request->type != PROCINSPECT_DUMP_TYPE_NORMAL)
-        return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
-                            "dumpType 0x%" PRIx32 " is not supported yet; %s.", request->type,
-                            remedy);
     if (request->format[0] != 'r')
         return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
                             "format=%s is not supported yet; %s.", request->format, remedy);
@@ -114,15 +108,18 @@ static int32_t answer_dump(pi_http_exchange *exchange, procinspect_dump *dump,
     return code;
 }
 
+/* A HEAD is refused as the GET would be, stops nothing, and names no size: only a capture knows it.
+ */
 static int32_t capture_and_answer(pi_http_exchange *exchange, const procinspect_process *process,
                                   const dump_request *request, procinspect_error *error) {
     procinspect_dump_options options;
     procinspect_dump_options_init(&options, sizeof options);
+    options.flags = exchange->is_head ? PROCINSPECT_DUMP_ONLY_CHECK : 0;
     options.type = request->type;
     options.cancellation = exchange->request.cancellation;
     procinspect_dump *dump;
     int32_t code = procinspect_dump_capture(process, &options, &dump, error);
-    if (code != PROCINSPECT_OK)
+    if (code != PROCINSPECT_OK || exchange->is_head)
         return code;
     code = answer_dump(exchange, dump, error);
     procinspect_dump_free(dump); /* the stream keeps it */
@@ -137,13 +134,12 @@ int32_t pi_http_send_dump(pi_http_exchange *exchange, procinspect_error *error) 
         code = pi_http_open_process(exchange, &process, error);
     if (code != PROCINSPECT_OK)
         return code;
-    code = check_supported(&request, exchange->is_head, error);
+    code = check_supported(&request, error);
     if (code == PROCINSPECT_OK)
         code = add_file_headers(exchange, process, error);
     exchange->response->public.status = 200;
-    exchange->response->public.body_size_bytes =
-        -1; /* HEAD names no size: only a capture knows it */
-    if (code == PROCINSPECT_OK && !exchange->is_head)
+    exchange->response->public.body_size_bytes = -1;
+    if (code == PROCINSPECT_OK)
         code = capture_and_answer(exchange, process, &request, error);
     procinspect_process_free(process);
     return code;

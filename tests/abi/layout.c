@@ -30,13 +30,15 @@ OFFSET(procinspect_context_options, redacted_name_count, 56);
 OFFSET(procinspect_context_options, authorize, 64);
 OFFSET(procinspect_context_options, authorize_user, 72);
 
-SIZE(procinspect_dump_options, 32);
+SIZE(procinspect_dump_options, 40);
 OFFSET(procinspect_dump_options, struct_size, 0);
-OFFSET(procinspect_dump_options, type, 4);
-OFFSET(procinspect_dump_options, way, 8);
-OFFSET(procinspect_dump_options, max_pause_ms, 12);
-OFFSET(procinspect_dump_options, max_dump_bytes, 16);
-OFFSET(procinspect_dump_options, cancellation, 24);
+OFFSET(procinspect_dump_options, flags, 4);
+OFFSET(procinspect_dump_options, type, 8);
+OFFSET(procinspect_dump_options, way, 12);
+OFFSET(procinspect_dump_options, max_pause_ms, 16);
+OFFSET(procinspect_dump_options, reserved, 20);
+OFFSET(procinspect_dump_options, max_dump_bytes, 24);
+OFFSET(procinspect_dump_options, cancellation, 32);
 
 SIZE(procinspect_dump_note, 16);
 OFFSET(procinspect_dump_note, kind, 0);

@@ -123,6 +123,40 @@ static void limits_of_options_and_context(void **state) {
     procinspect_context_free(tight_context);
 }
 
+static void what_is_only_checked_is_not_stopped(void **state) {
+    (void)state;
+    procinspect_context *context = context_with(PROCINSPECT_ALLOW_DUMP, 1, 0);
+    procinspect_process *process = open_process(context, target_pid);
+    procinspect_dump *held = capture(process);
+    procinspect_dump *dump = (procinspect_dump *)&context;
+    procinspect_dump_options options;
+    procinspect_error error;
+    procinspect_dump_options_init(&options, sizeof options);
+    options.flags = PROCINSPECT_DUMP_ONLY_CHECK;
+    /* The one place is taken, and none is asked for. */
+    assert_int_equal(procinspect_dump_capture(process, &options, &dump, &error), 0);
+    assert_ptr_equal(dump, &context);
+    assert_int_equal(procinspect_dump_capture(process, &options, NULL, &error), 0);
+    options.max_dump_bytes = 100;
+    assert_int_equal(procinspect_dump_capture(process, &options, NULL, &error),
+                     PROCINSPECT_ERROR_TOO_LARGE);
+    options.max_dump_bytes = 0;
+    options.type = 2;
+    assert_int_equal(procinspect_dump_capture(process, &options, NULL, &error),
+                     PROCINSPECT_ERROR_UNSUPPORTED);
+    options.type = 0;
+    options.flags |= 0x10;
+    assert_int_equal(procinspect_dump_capture(process, &options, NULL, &error),
+                     PROCINSPECT_ERROR_INVALID_ARGUMENT);
+    assert_non_null(strstr(error.message, "0x10"));
+    options.flags = 0;
+    options.reserved = 1;
+    assert_refused(process, &options, PROCINSPECT_ERROR_INVALID_ARGUMENT, &error);
+    procinspect_dump_free(held);
+    procinspect_process_free(process);
+    procinspect_context_free(context);
+}
+
 static void write_file(const char *directory, const char *name, const char *text) {
     char path[256];
     snprintf(path, sizeof path, "%s/%s", directory, name);
@@ -196,6 +230,7 @@ int main(void) {
         cmocka_unit_test(wrong_arguments),
         cmocka_unit_test(only_where_the_policy_allows_dumps),
         cmocka_unit_test(limits_of_options_and_context),
+        cmocka_unit_test(what_is_only_checked_is_not_stopped),
         cmocka_unit_test(a_recorded_tree_can_only_be_looked_at),
         cmocka_unit_test(what_must_be_redacted_is_not_dumped),
         cmocka_unit_test(a_process_that_has_ended),

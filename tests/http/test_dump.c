@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -103,10 +104,40 @@ static void the_host_can_be_dumped_by_0(void **state) {
     procinspect_http_free(http);
 }
 
+/* How often the child's thread was given a processor, which a stop does once more. */
+static unsigned long run_count(void) {
+    char path[64], line[128];
+    unsigned long count = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", child);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL)
+        sscanf(line, "voluntary_ctxt_switches: %lu", &count);
+    fclose(file);
+    assert_true(count > 0);
+    return count;
+}
+
+/* GET is refused with this text, and HEAD with the same status. */
+static void assert_refused(const procinspect_http *http, const char *path, uint32_t status,
+                           const char *says) {
+    http_reply head = request(http, "HEAD", path);
+    if (head.status != status)
+        fail_msg("HEAD %s: %u, not %u", path, head.status, status);
+    assert_null(head.response->body);
+    assert_string_equal(header_of(&head, "Content-Type"), "application/problem+json");
+    assert_null(header_of(&head, "Content-Disposition"));
+    reply_free(&head);
+    assert_problem(request(http, "GET", path), status, says);
+}
+
 static void head_stops_nothing_and_names_no_length(void **state) {
     (void)state;
     procinspect_http *http = make_permissive();
+    assert_int_equal(wait_for_state("S"), 'S');
+    unsigned long before = run_count();
     http_reply reply = request(http, "HEAD", target(""));
+    assert_int_equal(run_count(), before);
     assert_int_equal(reply.status, 200);
     assert_null(reply.response->body);
     assert_int_equal(reply.response->body_size_bytes, -1);
@@ -114,37 +145,149 @@ static void head_stops_nothing_and_names_no_length(void **state) {
     assert_string_equal(header_of(&reply, "Content-Type"), "application/octet-stream");
     assert_null(header_of(&reply, "X-Procinspect-Pause-Us"));
     reply_free(&reply);
-    static const struct {
-        const char *query;
-        uint32_t status;
-    } cases[] = {{"?dumpType=2", 501}, {"?format=zip", 501}, {"?dumpType=x", 400}};
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        reply = request(http, "HEAD", target(cases[i].query));
-        assert_int_equal(reply.status, cases[i].status);
-        reply_free(&reply);
-    }
+    reply = request(http, "GET", target(""));
+    assert_int_equal(reply.status, 200);
+    reply_free(&reply);
+    assert_int_equal(wait_for_state("S"), 'S');
+    assert_true(run_count() > before);
+    procinspect_http_free(http);
+}
+
+static void the_host_itself_can_be_asked_about(void **state) {
+    (void)state;
+    procinspect_http *http = make_permissive();
+    http_reply reply = request(http, "HEAD", "/api/processes/0/dump");
+    assert_int_equal(reply.status, 200);
+    reply_free(&reply);
+    procinspect_http_free(http);
+}
+
+/* A HEAD that takes a place would keep it, having nothing that is freed. */
+static void head_takes_no_place(void **state) {
+    (void)state;
+    procinspect_context_options options = permissive_options();
+    options.max_concurrent_dumps = 1;
+    procinspect_http *http = make_handler(&options, NULL);
+    http_reply held = request(http, "GET", target(""));
+    assert_int_equal(held.status, 200);
+    http_reply head = request(http, "HEAD", target(""));
+    assert_int_equal(head.status, 200);
+    reply_free(&held);
+    reply_free(&head);
     procinspect_http_free(http);
 }
 
 static void types_are_checked(void **state) {
     (void)state;
     procinspect_http *http = make_permissive();
-    assert_problem(request(http, "GET", target("?dumpType=2")), 501, "0");
-    assert_problem(request(http, "GET", target("?dumpType=0x1ffffff")), 501, "0");
-    assert_problem(request(http, "GET", target("?dumpType=33554434")), 400, "0x2000000");
-    assert_problem(request(http, "GET", target("?dumpType=0xffffffff")), 400, "0xfe000000");
-    assert_problem(request(http, "GET", target("?dumpType=mini")), 400, "dumpType is 'mini'");
-    assert_problem(request(http, "GET", target("?dumpType=0&dumpType=0")), 400, "more than once");
-    assert_problem(request(http, "GET", target("?format=7z")), 400, "format is '7z'");
-    assert_problem(request(http, "GET", target("?dryRun=1")), 400, "dryRun is '1'");
+    assert_refused(http, target("?dumpType=2"), 501, "0");
+    assert_refused(http, target("?dumpType=0x1ffffff"), 501, "0");
+    assert_refused(http, target("?format=zip"), 501, "zip");
+    assert_refused(http, target("?dryRun=true"), 501, "dryRun");
+    assert_refused(http, target("?redact=true"), 501, "redact");
+    assert_refused(http, target("?dumpType=33554434"), 400, "0x2000000");
+    assert_refused(http, target("?dumpType=0xffffffff"), 400, "0xfe000000");
+    assert_refused(http, target("?dumpType=mini"), 400, "dumpType is 'mini'");
+    assert_refused(http, target("?dumpType=0&dumpType=0"), 400, "more than once");
+    assert_refused(http, target("?format=7z"), 400, "format is '7z'");
+    assert_refused(http, target("?dryRun=1"), 400, "dryRun is '1'");
     procinspect_http_free(http);
 }
 
 static void dumps_have_to_be_allowed(void **state) {
     (void)state;
     procinspect_http *http = make_handler(NULL, NULL);
-    assert_problem(request(http, "GET", target("")), 403, "PROCINSPECT_ALLOW_DUMP");
-    assert_problem(request(http, "GET", target("?dumpType=2")), 403, "PROCINSPECT_ALLOW_DUMP");
+    assert_refused(http, target(""), 403, "PROCINSPECT_ALLOW_DUMP");
+    assert_refused(http, target("?dumpType=2"), 403, "PROCINSPECT_ALLOW_DUMP");
+    procinspect_http_free(http);
+}
+
+static int32_t refuse_dumps(void *user, const procinspect_access *access) {
+    (void)user;
+    return access->action == PROCINSPECT_ACTION_DUMP;
+}
+
+static void the_callback_can_refuse(void **state) {
+    (void)state;
+    procinspect_context_options options = permissive_options();
+    options.authorize = refuse_dumps;
+    procinspect_http *http = make_handler(&options, NULL);
+    assert_refused(http, target(""), 403, "callback");
+    procinspect_http_free(http);
+}
+
+static void a_context_that_redacts_takes_none(void **state) {
+    (void)state;
+    static const char *const names[] = {"*TOKEN"};
+    procinspect_context_options options = permissive_options();
+    options.redacted_names = names;
+    options.redacted_name_count = 1;
+    procinspect_http *http = make_handler(&options, NULL);
+    assert_refused(http, target(""), 501, "redacted_names");
+    procinspect_http_free(http);
+}
+
+static void a_process_of_another_user_is_refused(void **state) {
+    (void)state;
+    if (geteuid() == 0)
+        skip(); /* root may trace it */
+    procinspect_http *http = make_permissive();
+    assert_refused(http, "/api/processes/1/dump", 403, "it belongs to user 0");
+    procinspect_http_free(http);
+}
+
+static void a_process_that_may_not_be_traced_is_refused(void **state) {
+    (void)state;
+    if (geteuid() == 0)
+        skip();
+    int pipe_ends[2], hidden;
+    assert_int_equal(pipe(pipe_ends), 0);
+    hidden = fork();
+    assert_true(hidden >= 0);
+    if (hidden == 0) {
+        prctl(PR_SET_DUMPABLE, 0);
+        if (write(pipe_ends[1], "y", 1) == 1)
+            pause();
+        _exit(0);
+    }
+    char path[64], answer;
+    assert_int_equal(read(pipe_ends[0], &answer, 1), 1);
+    snprintf(path, sizeof path, "/api/processes/%d/dump", hidden);
+    procinspect_http *http = make_permissive();
+    assert_refused(http, path, 403, "not dumpable");
+    procinspect_http_free(http);
+    end_child(hidden);
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+}
+
+static void a_zombie_is_not_found(void **state) {
+    (void)state;
+    char path[64];
+    siginfo_t end;
+    int zombie = start_child();
+    kill(zombie, SIGKILL);
+    assert_int_equal(waitid(P_PID, (id_t)zombie, &end, WEXITED | WNOWAIT), 0);
+    snprintf(path, sizeof path, "/api/processes/%d/dump", zombie);
+    procinspect_http *http = make_permissive();
+    assert_refused(http, path, 404, "zombie");
+    assert_int_equal(waitpid(zombie, NULL, 0), zombie);
+    assert_refused(http, path, 404, "is not running");
+    procinspect_http_free(http);
+}
+
+static void a_kernel_thread_has_nothing_to_dump(void **state) {
+    (void)state;
+    char name[32] = "";
+    FILE *file = fopen("/proc/2/comm", "r"); /* a container has none */
+    bool is_there =
+        file != NULL && fgets(name, sizeof name, file) != NULL && strcmp(name, "kthreadd\n") == 0;
+    if (file != NULL)
+        fclose(file);
+    if (!is_there)
+        skip();
+    procinspect_http *http = make_permissive();
+    assert_refused(http, "/api/processes/2/dump", 501, "thread of the kernel");
     procinspect_http_free(http);
 }
 
@@ -172,6 +315,10 @@ static void what_would_be_too_large_is_refused(void **state) {
     options.max_dump_bytes = 1000;
     procinspect_http *http = make_handler(&options, NULL);
     assert_problem(request(http, "GET", target("")), 413, "1000");
+    procinspect_http_free(http);
+    options.max_dump_bytes = 100; /* no dump is that small, whatever its stacks hold */
+    http = make_handler(&options, NULL);
+    assert_refused(http, target(""), 413, "100");
     assert_int_equal(wait_for_state("S"), 'S');
     procinspect_http_free(http);
 }
@@ -227,7 +374,7 @@ static void a_traced_process_is_a_conflict(void **state) {
     procinspect_http *http = make_permissive();
     char says[16];
     snprintf(says, sizeof says, "%d", tracer);
-    assert_problem(request(http, "GET", target("")), 409, says);
+    assert_refused(http, target(""), 409, says);
     end_child(tracer);
     http_reply reply = request(http, "GET", target(""));
     assert_int_equal(reply.status, 200);
@@ -240,8 +387,16 @@ int main(void) {
         cmocka_unit_test(a_dump_is_a_minidump_of_its_length),
         cmocka_unit_test(the_host_can_be_dumped_by_0),
         cmocka_unit_test(head_stops_nothing_and_names_no_length),
+        cmocka_unit_test(the_host_itself_can_be_asked_about),
+        cmocka_unit_test(head_takes_no_place),
         cmocka_unit_test(types_are_checked),
         cmocka_unit_test(dumps_have_to_be_allowed),
+        cmocka_unit_test(the_callback_can_refuse),
+        cmocka_unit_test(a_context_that_redacts_takes_none),
+        cmocka_unit_test(a_process_of_another_user_is_refused),
+        cmocka_unit_test(a_process_that_may_not_be_traced_is_refused),
+        cmocka_unit_test(a_zombie_is_not_found),
+        cmocka_unit_test(a_kernel_thread_has_nothing_to_dump),
         cmocka_unit_test(a_response_keeps_its_place_until_it_is_freed),
         cmocka_unit_test(what_would_be_too_large_is_refused),
         cmocka_unit_test(a_requested_cancellation_ends_it),

@@ -168,12 +168,13 @@ static int32_t refused_thread(capture_state *capture, int32_t tid, int os_errno,
                               error);
 }
 
-static int32_t file_failed(capture_state *capture, const pi_hold *hold, procinspect_error *error) {
-    if (hold->failed_errno == ENOENT || hold->failed_errno == ESRCH)
+static int32_t file_failed(capture_state *capture, const char *file, int os_errno,
+                           procinspect_error *error) {
+    if (os_errno == ENOENT || os_errno == ESRCH)
         return AGAIN; /* the thread whose file it was has ended */
-    if (hold->failed_errno == EACCES || hold->failed_errno == EPERM)
-        return refused_thread(capture, living_tid(capture), hold->failed_errno, error);
-    return pi_process_failed(capture->process, hold->failed_file, hold->failed_errno, error);
+    if (os_errno == EACCES || os_errno == EPERM)
+        return refused_thread(capture, living_tid(capture), os_errno, error);
+    return pi_process_failed(capture->process, file, os_errno, error);
 }
 
 static int32_t refused(capture_state *capture, const pi_hold *hold, procinspect_error *error) {
@@ -208,7 +209,7 @@ static int32_t judge(capture_state *capture, const pi_hold *hold, procinspect_er
     case PI_HOLD_TOO_LATE:
         return too_late(capture, hold, error);
     case PI_HOLD_FILE_FAILED:
-        return file_failed(capture, hold, error);
+        return file_failed(capture, hold->failed_file, hold->failed_errno, error);
     case PI_HOLD_MAPS_LARGE:
         return pi_error_set(
             error, PROCINSPECT_ERROR_TOO_LARGE, 0,
@@ -360,9 +361,19 @@ static int32_t finish(capture_state *capture, procinspect_error *error) {
                : pi_capture_exhausted(capture->arena, error);
 }
 
+static int32_t check_access(capture_state *capture, procinspect_error *error) {
+    int os_errno;
+    int32_t code =
+        pi_capture_ask_access(&capture->files, capture->request->cancellation, &os_errno, error);
+    return code == PROCINSPECT_OK && os_errno != 0 ? file_failed(capture, "mem", os_errno, error)
+                                                   : code;
+}
+
 static int32_t take(capture_state *capture, procinspect_error *error) {
     int32_t code = pi_capture_check_architecture(capture->process, &capture->files,
                                                  living_tid(capture), error);
+    if (code == PROCINSPECT_OK && capture->request->only_check)
+        return check_access(capture, error);
     if (code == PROCINSPECT_OK)
         code = read_beforehand(capture, error);
     if (code == PROCINSPECT_OK && pi_cancellation_is_requested(capture->request->cancellation))
@@ -376,8 +387,11 @@ static int32_t take(capture_state *capture, procinspect_error *error) {
 
 /* What was there to be captured, and has ended since, is no zombie that was asked for in vain. */
 static int32_t check_target(capture_state *capture, procinspect_error *error) {
-    int32_t code = pi_capture_check_target(capture->process, &capture->history->own_helper, error);
-    if (code == PROCINSPECT_ERROR_UNSUPPORTED && capture->history->has_lived)
+    int32_t code = pi_capture_check_zombie(capture->process, error);
+    if (code == PROCINSPECT_OK)
+        code = pi_capture_check_target(capture->process, &capture->history->own_helper, error);
+    if ((code == PROCINSPECT_ERROR_UNSUPPORTED || code == PROCINSPECT_ERROR_NOT_FOUND) &&
+        capture->history->has_lived)
         return check_lives(capture->process, error);
     capture->history->has_lived |= code == PROCINSPECT_OK;
     return code;
@@ -412,7 +426,7 @@ static int32_t attempt(const pi_process *process, const pi_capture_request *requ
         if (code == PROCINSPECT_OK)
             code = AGAIN;
     }
-    if (code == PROCINSPECT_OK)
+    if (code == PROCINSPECT_OK && !request->only_check)
         *snapshot = capture.snapshot;
     else
         pi_snapshot_free(capture.snapshot);
@@ -468,9 +482,7 @@ static int32_t attempt_until_done(const pi_process *process, const pi_capture_re
         wait_before(process, attempts);
         history.was_refused = false;
         history.own_helper = 0;
-        code = pi_capture_check_zombie(process, &failure);
-        if (code == PROCINSPECT_OK)
-            code = attempt(process, request, &history, snapshot, &failure);
+        code = attempt(process, request, &history, snapshot, &failure);
         int64_t now = now_ns(CLOCK_MONOTONIC);
         if (code == AGAIN) {
             attempts++;

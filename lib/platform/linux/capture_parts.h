@@ -26,6 +26,14 @@ int32_t pi_capture_check_architecture(const pi_process *process, const pi_proces
                                       int32_t tid, procinspect_error *error);
 
 /*
+ * Asks whether the kernel lets our helper trace the process, without doing it. *os_errno: 0, or why
+ * not; to be explained with pi_capture_refused. Errors: where no helper could be started. `files`
+ * are those of a living thread.
+ */
+int32_t pi_capture_ask_access(const pi_process *files, const procinspect_cancellation *cancellation,
+                              int *os_errno, procinspect_error *error);
+
+/*
  * Reads the texts that don't change by stopping: all but PI_TEXT_MAPS. What can't be read is left
  * out, with a note; but where that is because the thread whose `files` they are has ended meanwhile
  * the answer is GONE or NOT_FOUND.

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
+
+#include "platform/linux/capture_access.h"
+#include "platform/linux/helper_system_call.h"
+
+void pi_access_run(pi_helper *helper, void *argument) {
+    (void)helper;
+    pi_access *access = argument;
+    long file = raw_open(access->directory, "mem", O_RDONLY | O_CLOEXEC);
+    access->os_errno = file < 0 ? (int)-file : 0;
+    if (file >= 0)
+        raw_close((int)file);
+}
