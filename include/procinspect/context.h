@@ -17,12 +17,13 @@ extern "C" {
 typedef struct procinspect_context procinspect_context;
 
 /*
- * What a context may allow besides looking. Looking (processes, threads, modules, open files, names
- * of environment variables excluded) is always allowed within the user scope; a target's
- * environment holds secrets, and a dump or a kill changes things: each has to be allowed.
+ * What a context may allow besides looking. Looking (processes, threads, modules, open files) is
+ * always allowed within the user scope; a target's environment holds secrets, and a dump or a kill
+ * changes things: each has to be allowed.
  */
 enum {
-    PROCINSPECT_ALLOW_ENVIRONMENT = 0x1, /* names and values of environment variables */
+    PROCINSPECT_ALLOW_ENVIRONMENT = 0x1, /* names and values of environment variables, and what is
+                                          * made of values: PROCINSPECT_PROCESS_WEB_JOB */
     PROCINSPECT_ALLOW_DUMP = 0x2,        /* memory, and so whatever secret is in it */
     PROCINSPECT_ALLOW_KILL = 0x4
 };
@@ -77,10 +78,9 @@ typedef struct procinspect_context_options {
      * can only be looked at: dumps answer UNSUPPORTED. Copied. */
     const char *proc_root;
     /* Environment variables whose values never leave the library; compared without regard to case,
-     * `*` at the start or end of a name matches any text there, elsewhere it is refused. The texts
-     * of PROCINSPECT_PROCESS_SITE_ROLE are such values, too, and NULL then. Dumps of a context that
-     * names any are UNSUPPORTED in this version, since their stacks hold the values. Copied.
-     */
+     * `*` at the start or end of a name matches any text there, elsewhere it is refused. The values
+     * behind PROCINSPECT_PROCESS_WEB_JOB are held back likewise. Dumps of a context that names any
+     * are UNSUPPORTED in this version, since their stacks hold the values. Copied. */
     const char *const *redacted_names;
     size_t redacted_name_count;
     procinspect_authorize_callback authorize; /* NULL: no further question */

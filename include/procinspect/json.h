@@ -31,9 +31,10 @@ PROCINSPECT_API void procinspect_json_free(const procinspect_json *json);
 
 /* Option flags. */
 enum {
-    PROCINSPECT_JSON_REDACT = 0x1, /* values of environment variables become "[redacted]";
-                                     command_line and description stay as they are */
-    PROCINSPECT_JSON_INDENT = 0x2  /* for people; else compact */
+    /* Values of environment variables become "[redacted]", and the description of a web job, which
+     * is made of two such values, null, with the reason in `unavailable`. command_line stays. */
+    PROCINSPECT_JSON_REDACT = 0x1,
+    PROCINSPECT_JSON_INDENT = 0x2 /* for people; else compact */
 };
 
 typedef struct procinspect_json_options {

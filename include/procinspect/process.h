@@ -59,15 +59,19 @@ extern "C" {
 #define PROCINSPECT_PROCESS_MODULES (UINT64_C(1) << 23)
 #define PROCINSPECT_PROCESS_OPEN_FILES (UINT64_C(1) << 24)
 #define PROCINSPECT_PROCESS_ENVIRONMENT (UINT64_C(1) << 25)
-/* Is this a web job, or the management site itself? Answered from the environment, without handing
- * it out: allowed where looking is. */
+/* Is this a web job, or the management site itself? Two yes or no, answered from the environment
+ * without handing any of it out: allowed where looking is. */
 #define PROCINSPECT_PROCESS_SITE_ROLE (UINT64_C(1) << 26)
+/* Name and type of a web job, which are values of its environment: they take what ENVIRONMENT takes
+ * (the context's allow bit and the authorize callback's consent, asked for web jobs only), and a
+ * context that redacts either of the two variables holds both back. Asks for SITE_ROLE, too. */
+#define PROCINSPECT_PROCESS_WEB_JOB (UINT64_C(1) << 27)
 
 /* All that one read of /proc/PID/stat answers: a listing of these opens one file a process, and one
  * more only where the name was cut by the kernel. */
 #define PROCINSPECT_PROCESS_BASIC UINT64_C(0x1ff)
 /* Everything there is in this version. */
-#define PROCINSPECT_PROCESS_EVERYTHING UINT64_C(0x7ffffff)
+#define PROCINSPECT_PROCESS_EVERYTHING UINT64_C(0xfffffff)
 
 /*
  * One process as it was when it was read; not an atomic picture, since a running process changes
@@ -148,10 +152,11 @@ typedef struct procinspect_process_info {
     const procinspect_open_file_list *open_files;
     const procinspect_environment *environment;
 
-    /* SITE_ROLE, from WEBJOBS_NAME, WEBJOBS_TYPE and APP_POOL_ID of the environment: 1 or 0, and
-     * the two texts or NULL. */
+    /* SITE_ROLE: 1 or 0. /proc/PID/environ. */
     uint32_t is_management_site; /* APP_POOL_ID starts with "~1" */
     uint32_t is_web_job;         /* WEBJOBS_NAME is there */
+    /* WEB_JOB: values of WEBJOBS_NAME and WEBJOBS_TYPE, NULL where the process has no such
+     * variable. */
     const char *web_job_name;
     const char *web_job_type;
 
@@ -182,9 +187,9 @@ PROCINSPECT_API void procinspect_process_query_init(procinspect_process_query *q
 
 /*
  * Lists the processes. query may be NULL. A process that ends while it is read is left out; one
- * that refuses a member stays, with that member in its `unavailable`. CHILDREN, THREADS, MODULES
- * and OPEN_FILES are not for lists: INVALID_ARGUMENT. ENVIRONMENT takes a context that allows it;
- * the authorize callback is then asked for each process.
+ * that refuses a member stays, with that member in its `unavailable`. CHILDREN, THREADS, MODULES,
+ * OPEN_FILES and WEB_JOB are not for lists: INVALID_ARGUMENT. ENVIRONMENT takes a context that
+ * allows it; the authorize callback is then asked for each process.
  *
  * On success *list is the caller's, to be freed with procinspect_process_list_free, and everything
  * reached through it lives until then.
@@ -229,7 +234,7 @@ PROCINSPECT_API int32_t procinspect_process_check(const procinspect_process *pro
 /*
  * Reads what `members` names of one process; 0 means PROCINSPECT_PROCESS_EVERYTHING. It succeeds as
  * long as the process is there: what can't be read is missing from `known` and explained in
- * `unavailable`. ENVIRONMENT is explained so, too, where the context doesn't allow it.
+ * `unavailable`. ENVIRONMENT and WEB_JOB are explained so, too, where the policy refuses them.
  *
  * On success *info is the caller's, to be freed with procinspect_process_info_free, and everything
  * reached through it lives until then.

@@ -35,7 +35,4 @@ int pi_policy_authorizes(const procinspect_context *context, uint32_t action, in
 /* True where the policy holds this variable's value back. */
 int pi_policy_redacts(const procinspect_context *context, const char *name, size_t name_length);
 
-/* Takes the values that the policy holds back out of PROCINSPECT_PROCESS_SITE_ROLE's texts. */
-void pi_policy_redact_site_role(const procinspect_context *context, procinspect_process_info *info);
-
 #endif

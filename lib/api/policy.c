@@ -85,12 +85,3 @@ int pi_policy_redacts(const procinspect_context *context, const char *name, size
             return 1;
     return 0;
 }
-
-void pi_policy_redact_site_role(const procinspect_context *context,
-                                procinspect_process_info *info) {
-    static const char name_variable[] = "WEBJOBS_NAME", type_variable[] = "WEBJOBS_TYPE";
-    if (pi_policy_redacts(context, name_variable, sizeof name_variable - 1))
-        info->web_job_name = NULL;
-    if (pi_policy_redacts(context, type_variable, sizeof type_variable - 1))
-        info->web_job_type = NULL;
-}

@@ -3,6 +3,8 @@
 
 #include "api/handle.h"
 #include "base/error.h"
+#include "base/text.h"
+#include "model/environment.h"
 
 /* What each part adds to an info, by its bit. */
 typedef int32_t (*part_reader)(const procinspect_process *process, pi_arena *arena,
@@ -48,6 +50,43 @@ static int32_t read_environment(const procinspect_process *process, pi_arena *ar
     return pi_environment_build(process, NULL, 0, arena, environment, error);
 }
 
+static bool redacts(const procinspect_context *context, const char *name) {
+    return pi_policy_redacts(context, name, strlen(name)) != 0;
+}
+
+static int32_t check_web_job(const procinspect_process *process, procinspect_error *error) {
+    if (redacts(process->context, "WEBJOBS_NAME") || redacts(process->context, "WEBJOBS_TYPE"))
+        return pi_error_set(error, PROCINSPECT_ERROR_POLICY, 0,
+                            "The host's policy holds values of environment variables back "
+                            "(redacted_names of its context), and WEBJOBS_NAME or WEBJOBS_TYPE is "
+                            "among them.");
+    return pi_policy_check(process->context, PROCINSPECT_ACTION_ENVIRONMENT, process->platform,
+                           error);
+}
+
+static int32_t read_web_job(const procinspect_process *process, pi_arena *arena,
+                            procinspect_process_info *info, procinspect_error *error) {
+    if (info->is_web_job == 0)
+        return PROCINSPECT_OK; /* both are NULL */
+    pi_bytes block;
+    int32_t code = check_web_job(process, error);
+    if (code == PROCINSPECT_OK)
+        code = pi_environment_read(process->platform, arena, &block, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    pi_site_role role = pi_site_role_of(block);
+    const pi_bytes values[] = {role.web_job_name, role.web_job_type};
+    const char **const texts[] = {&info->web_job_name, &info->web_job_type};
+    for (size_t i = 0; i < 2; i++) {
+        if (values[i].data == NULL)
+            continue;
+        *texts[i] = pi_utf8_repair(arena, values[i].data, values[i].length);
+        if (*texts[i] == NULL)
+            return pi_result_exhausted(arena, error);
+    }
+    return PROCINSPECT_OK;
+}
+
 static const struct {
     uint64_t member;
     part_reader read;
@@ -56,6 +95,7 @@ static const struct {
     {PROCINSPECT_PROCESS_MODULES, read_modules},
     {PROCINSPECT_PROCESS_OPEN_FILES, read_open_files},
     {PROCINSPECT_PROCESS_ENVIRONMENT, read_environment},
+    {PROCINSPECT_PROCESS_WEB_JOB, read_web_job},
 };
 enum { PART_COUNT = sizeof parts / sizeof parts[0] };
 
@@ -76,6 +116,8 @@ static void forget_part(procinspect_process_info *info, uint64_t member) {
         info->open_files = NULL;
     else if (member == PROCINSPECT_PROCESS_ENVIRONMENT)
         info->environment = NULL;
+    else if (member == PROCINSPECT_PROCESS_WEB_JOB)
+        info->web_job_name = info->web_job_type = NULL;
 }
 
 /* Adds the reasons of the parts behind those that the platform gave. */
@@ -113,13 +155,20 @@ static int is_fatal(int32_t code) {
            code == PROCINSPECT_ERROR_NO_MEMORY || code == PROCINSPECT_ERROR_NO_RESOURCES;
 }
 
+static bool is_explained(const procinspect_process_info *info, uint64_t member) {
+    for (size_t i = 0; i < info->unavailable_count; i++)
+        if ((info->unavailable[i]->members & member) != 0)
+            return true;
+    return false;
+}
+
 static int32_t read_parts(const procinspect_process *process, uint64_t members, pi_arena *arena,
                           procinspect_process_info *info, procinspect_error *error) {
     uint64_t failed[PART_COUNT];
     procinspect_error reasons[PART_COUNT];
     size_t failed_count = 0;
     for (size_t i = 0; i < PART_COUNT; i++) {
-        if ((members & parts[i].member) == 0)
+        if ((members & parts[i].member) == 0 || is_explained(info, parts[i].member))
             continue;
         procinspect_error reason;
         int32_t code = parts[i].read(process, arena, info, &reason);
@@ -153,9 +202,13 @@ int32_t procinspect_process_info_read(const procinspect_process *process, uint64
         return PROCINSPECT_ERROR_NO_MEMORY;
     if (members == 0)
         members = PROCINSPECT_PROCESS_EVERYTHING;
+    if ((members & PROCINSPECT_PROCESS_WEB_JOB) != 0)
+        members |= PROCINSPECT_PROCESS_SITE_ROLE;
     procinspect_process_info *made = pi_arena_root(arena);
-    code = pi_process_read(process->platform, members & ~part_members(), arena, made, error);
-    pi_policy_redact_site_role(process->context, made);
+    /* WEB_JOB: what keeps the platform from saying that it is one keeps us from its name. */
+    code = pi_process_read(process->platform,
+                           members & (~part_members() | PROCINSPECT_PROCESS_WEB_JOB), arena, made,
+                           error);
     if (code == PROCINSPECT_OK)
         code = read_parts(process, members, arena, made, error);
     if (code != PROCINSPECT_OK) {

@@ -6,7 +6,7 @@
 /* What is asked of one process only. */
 #define PARTS                                                                                      \
     (PROCINSPECT_PROCESS_CHILDREN | PROCINSPECT_PROCESS_THREADS | PROCINSPECT_PROCESS_MODULES |    \
-     PROCINSPECT_PROCESS_OPEN_FILES)
+     PROCINSPECT_PROCESS_OPEN_FILES | PROCINSPECT_PROCESS_WEB_JOB)
 
 void procinspect_process_query_init(procinspect_process_query *query, size_t struct_size) {
     pi_options_init(query, struct_size);
@@ -65,8 +65,6 @@ int32_t procinspect_process_list_read(const procinspect_context *context,
         pi_arena_free_root(made);
         return code;
     }
-    for (size_t i = 0; context->options.redacted_name_count != 0 && i < made->count; i++)
-        pi_policy_redact_site_role(context, (procinspect_process_info *)(uintptr_t)made->items[i]);
     *list = made;
     return PROCINSPECT_OK;
 }

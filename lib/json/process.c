@@ -80,7 +80,7 @@ static void put_memory(pi_json_object *object, const procinspect_process_info *i
 }
 
 /* "WebJob: NAME, Type: TYPE" of a web job, else null. */
-static json_t *description(pi_json_document *document, const procinspect_process_info *info) {
+static json_t *web_job_text(pi_json_document *document, const procinspect_process_info *info) {
     if (!info->is_web_job || info->web_job_name == NULL)
         return json_null();
     const char *type = info->web_job_type;
@@ -96,6 +96,19 @@ static json_t *description(pi_json_document *document, const procinspect_process
     return pi_json_text(document, text);
 }
 
+/* Both its parts are values of environment variables. */
+static void put_description(pi_json_object *object, const procinspect_process_info *info) {
+    bool redact = (object->document->options.flags & PROCINSPECT_JSON_REDACT) != 0;
+    if (!pi_json_knows(object, "description", PROCINSPECT_PROCESS_WEB_JOB, json_null()))
+        return;
+    if (redact && info->web_job_name != NULL)
+        pi_json_put_unavailable(object, "description", json_null(),
+                                "Values of environment variables are redacted, and this is made of "
+                                "two.");
+    else
+        pi_json_put(object, "description", web_job_text(object->document, info));
+}
+
 static void put_environment(pi_json_object *object, const procinspect_process_info *info) {
     if (pi_json_knows(object, "environment_variables", PROCINSPECT_PROCESS_ENVIRONMENT,
                       json_object()))
@@ -104,8 +117,7 @@ static void put_environment(pi_json_object *object, const procinspect_process_in
     pi_json_put_boolean(object, "is_scm_site", PROCINSPECT_PROCESS_SITE_ROLE,
                         info->is_management_site);
     pi_json_put_boolean(object, "is_webjob", PROCINSPECT_PROCESS_SITE_ROLE, info->is_web_job);
-    if (pi_json_knows(object, "description", PROCINSPECT_PROCESS_SITE_ROLE, json_null()))
-        pi_json_put(object, "description", description(object->document, info));
+    put_description(object, info);
 }
 
 /* When the answer was made. */

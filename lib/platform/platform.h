@@ -51,8 +51,8 @@ typedef struct pi_environment_maker {
 
 /*
  * The processes, by ascending pid, into *list (in the arena). Members are PROCINSPECT_PROCESS_…
- * bits without the parts (CHILDREN, THREADS, MODULES, OPEN_FILES); ENVIRONMENT takes a maker, which
- * is NULL otherwise. user_id: only that user's, or PI_ANY_USER.
+ * bits without the parts (CHILDREN, THREADS, MODULES, OPEN_FILES, WEB_JOB); ENVIRONMENT takes a
+ * maker, which is NULL otherwise. user_id: only that user's, or PI_ANY_USER.
  */
 #define PI_ANY_USER UINT64_MAX
 int32_t pi_processes_read(const pi_system *system, uint64_t members, uint64_t user_id,
@@ -75,7 +75,8 @@ int32_t pi_process_check(const pi_process *process, procinspect_error *error);
 /* The owner of the process, for the policy. */
 int32_t pi_process_user_id(const pi_process *process, uint32_t *user_id, procinspect_error *error);
 
-/* Members of one process, without the parts except CHILDREN and OPEN_FILE_COUNT. */
+/* Members of one process, without the parts except CHILDREN and OPEN_FILE_COUNT. WEB_JOB is for
+ * lib/api to fill, and explained here like SITE_ROLE where the environment can't be read. */
 int32_t pi_process_read(const pi_process *process, uint64_t members, pi_arena *arena,
                         procinspect_process_info *info, procinspect_error *error);
 

@@ -171,7 +171,7 @@ static void wrong_arguments_of_listings(void **state) {
     query.flags = 0;
     static const uint64_t parts[] = {
         PROCINSPECT_PROCESS_CHILDREN,   PROCINSPECT_PROCESS_THREADS, PROCINSPECT_PROCESS_MODULES,
-        PROCINSPECT_PROCESS_OPEN_FILES, UINT64_C(1) << 27,           UINT64_C(1) << 63};
+        PROCINSPECT_PROCESS_OPEN_FILES, UINT64_C(1) << 28,           UINT64_C(1) << 63};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         query.members = parts[i] | PROCINSPECT_PROCESS_NAME;
         assert_int_equal(procinspect_process_list_read(context, &query, &list, &error),
@@ -198,7 +198,7 @@ static void wrong_arguments_of_processes(void **state) {
     assert_null(process);
     process = process_of(context, 17);
     const procinspect_process_info *info = NULL;
-    assert_int_equal(procinspect_process_info_read(process, UINT64_C(1) << 27, &info, &error),
+    assert_int_equal(procinspect_process_info_read(process, UINT64_C(1) << 28, &info, &error),
                      PROCINSPECT_ERROR_INVALID_ARGUMENT);
     assert_int_equal(procinspect_process_info_read(NULL, 0, &info, &error),
                      PROCINSPECT_ERROR_INVALID_ARGUMENT);

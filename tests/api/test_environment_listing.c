@@ -140,31 +140,57 @@ static void names_that_a_context_holds_back(void **state) {
     procinspect_context_free(context);
 }
 
-/* They are values, too. */
-static void texts_of_a_sites_role(void **state) {
+static const uint64_t site = PROCINSPECT_PROCESS_SITE_ROLE | PROCINSPECT_PROCESS_WEB_JOB;
+
+/* That it is one may be seen where looking is allowed; its name not, for this reason. */
+static void assert_web_job_held_back(procinspect_context_options *options, const char *says) {
+    procinspect_context *context = context_with(options);
+    const procinspect_process_info *info = info_of(context, 17, site);
+    assert_true(info->known == PROCINSPECT_PROCESS_SITE_ROLE);
+    assert_int_equal(info->is_web_job, 1);
+    assert_int_equal(info->is_management_site, 1);
+    assert_null(info->web_job_name);
+    assert_null(info->web_job_type);
+    assert_int_equal(reason_of(info, PROCINSPECT_PROCESS_WEB_JOB)->code, PROCINSPECT_ERROR_POLICY);
+    assert_non_null(strstr(reason_of(info, PROCINSPECT_PROCESS_WEB_JOB)->reason, says));
+    procinspect_process_info_free(info);
+    procinspect_context_free(context);
+}
+
+static int32_t refuse_environments(void *user, const procinspect_access *access) {
+    (void)user;
+    return access->action == PROCINSPECT_ACTION_ENVIRONMENT;
+}
+
+static void a_web_job_is_named_where_environments_are_allowed(void **state) {
     (void)state;
-    static const char *const names[] = {"*_NAME"};
+    static const char *const names[] = {"*_NAME", "webjobs_type"};
     procinspect_context_options options = recorded_options();
-    options.redacted_names = names;
-    options.redacted_name_count = 1;
     procinspect_context *context = context_with(&options);
-    const procinspect_process_info *info = info_of(context, 17, PROCINSPECT_PROCESS_SITE_ROLE);
+    const procinspect_process_info *info = info_of(context, 17, PROCINSPECT_PROCESS_WEB_JOB);
+    assert_true(info->known == site);
+    assert_string_equal(info->web_job_name, "mail");
+    assert_string_equal(info->web_job_type, "continuous");
+    procinspect_process_info_free(info);
     procinspect_process_query query;
     procinspect_process_query_init(&query, sizeof query);
-    query.flags = PROCINSPECT_PROCESS_QUERY_ALL_USERS;
-    query.members = PROCINSPECT_PROCESS_SITE_ROLE;
+    query.members = PROCINSPECT_PROCESS_WEB_JOB;
     const procinspect_process_list *list;
-    assert_int_equal(procinspect_process_list_read(context, &query, &list, NULL), PROCINSPECT_OK);
-    const procinspect_process_info *answers[] = {info, item_of(list, 17)};
-    for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(answers[i]->is_web_job, 1);
-        assert_int_equal(answers[i]->is_management_site, 1);
-        assert_null(answers[i]->web_job_name);
-        assert_string_equal(answers[i]->web_job_type, "continuous");
-    }
-    procinspect_process_info_free(info);
-    procinspect_process_list_free(list);
+    assert_int_equal(procinspect_process_list_read(context, &query, &list, NULL),
+                     PROCINSPECT_ERROR_INVALID_ARGUMENT);
     procinspect_context_free(context);
+
+    options.redacted_name_count = 1;
+    for (size_t i = 0; i < 2; i++) {
+        options.redacted_names = &names[i];
+        assert_web_job_held_back(&options, "redacted_names");
+    }
+    options.redacted_name_count = 0;
+    options.authorize = refuse_environments;
+    assert_web_job_held_back(&options, "callback");
+    options.authorize = NULL;
+    options.allow = 0;
+    assert_web_job_held_back(&options, "PROCINSPECT_ALLOW_ENVIRONMENT");
 }
 
 static void the_host_is_asked_about_each_process(void **state) {
@@ -252,7 +278,7 @@ int main(void) {
         cmocka_unit_test(has_to_be_allowed),
         cmocka_unit_test(variables_of_a_recorded_process),
         cmocka_unit_test(names_that_a_context_holds_back),
-        cmocka_unit_test(texts_of_a_sites_role),
+        cmocka_unit_test(a_web_job_is_named_where_environments_are_allowed),
         cmocka_unit_test(the_host_is_asked_about_each_process),
         cmocka_unit_test(many_variables_of_two_alike),
     };

@@ -98,8 +98,9 @@ static void the_kernel_refuses_others(pid_t other) {
     const procinspect_process_info *info;
     CHECK(procinspect_process_info_read(process, 0, &info, &error) == PROCINSPECT_OK);
     const uint64_t refused = PROCINSPECT_PROCESS_EXECUTABLE | PROCINSPECT_PROCESS_OPEN_FILE_COUNT |
-                             PROCINSPECT_PROCESS_SITE_ROLE | PROCINSPECT_PROCESS_ENVIRONMENT |
-                             PROCINSPECT_PROCESS_OPEN_FILES | PROCINSPECT_PROCESS_MODULES;
+                             PROCINSPECT_PROCESS_SITE_ROLE | PROCINSPECT_PROCESS_WEB_JOB |
+                             PROCINSPECT_PROCESS_ENVIRONMENT | PROCINSPECT_PROCESS_OPEN_FILES |
+                             PROCINSPECT_PROCESS_MODULES;
     CHECK(info->known == (PROCINSPECT_PROCESS_EVERYTHING & ~refused));
     CHECK(info->user_id == OTHER_USER);
     uint64_t explained = 0;

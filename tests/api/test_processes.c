@@ -204,7 +204,7 @@ static void a_zombie(void **state) {
     assert_string_equal(info->command_line, "");
     assert_non_null(strstr(reason_of(info, PROCINSPECT_PROCESS_RESIDENT_MEMORY)->reason, "zombie"));
     assert_non_null(strstr(reason_of(info, PROCINSPECT_PROCESS_EXECUTABLE)->reason, "zombie"));
-    reason_of(info, PROCINSPECT_PROCESS_SITE_ROLE);
+    reason_of(info, PROCINSPECT_PROCESS_SITE_ROLE | PROCINSPECT_PROCESS_WEB_JOB);
     const uint64_t empty = PROCINSPECT_PROCESS_MODULES | PROCINSPECT_PROCESS_ENVIRONMENT |
                            PROCINSPECT_PROCESS_OPEN_FILES | PROCINSPECT_PROCESS_OPEN_FILE_COUNT;
     assert_true((info->known & empty) == empty);

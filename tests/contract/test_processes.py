@@ -245,7 +245,13 @@ class Process(ContractCase):
 
     def test_web_jobs(self):
         job = {"WEBJOBS_NAME": "nightly", "WEBJOBS_TYPE": "Triggered", "APP_POOL_ID": "x~1"}
-        process = self.process(self.start(["/bin/sleep", "600"], env=job))
+        target = self.start(["/bin/sleep", "600"], env=job)
+        process = self.ok(f"/api/processes/{target.pid}?redact=true")
+        self.assertIs(process["is_webjob"], True)
+        self.assertIsNone(process["description"])
+        self.assertRegex(process["unavailable"]["description"], "redacted")
+        self.assertNotIn("nightly", str(process))
+        process = self.process(target)
         self.assertIs(process["is_webjob"], True)
         self.assertIs(process["is_scm_site"], False)
         self.assertEqual(process["description"], "WebJob: nightly, Type: Triggered")
@@ -259,7 +265,8 @@ class WithoutEnvironment(ContractCase):
     host_options = ()
 
     def test_the_environment_is_refused_and_the_rest_is_there(self):
-        target = self.start(["/bin/sleep", "600"], env={"WEBJOBS_NAME": "n", "SECRET": "s3cret"})
+        job = {"WEBJOBS_NAME": "s3cret-job", "SECRET": "s3cret"}
+        target = self.start(["/bin/sleep", "600"], env=job)
         answer = self.problem(f"/api/processes/{target.pid}/environments/all", 403, "policy|allow")
         self.assertNotIn(b"s3cret", answer.body)
         process = self.ok(f"/api/processes/{target.pid}")
@@ -268,6 +275,8 @@ class WithoutEnvironment(ContractCase):
         self.assertRegex(process["unavailable"]["environment_variables"], "policy|allow")
         self.assertNotIn("s3cret", str(process))
         self.assertIs(process["is_webjob"], True)
+        self.assertIsNone(process["description"])
+        self.assertRegex(process["unavailable"]["description"], "policy|allow")
         for method, part in (("GET", "/dump"), ("DELETE", ""), ("POST", "/stop")):
             self.problem(f"/api/processes/{target.pid}{part}", 403, "policy|allow", method=method)
         self.assertIsNone(target.poll())

@@ -256,6 +256,29 @@ static void redacted_values(void **state) {
     (void)state;
     json_t *object = render(&full, PROCINSPECT_JSON_REDACT);
     assert_text(json_object_get(object, "environment_variables"), "HOME", "[redacted]");
+    assert_text(object, "description", NULL);
+    assert_boolean(object, "is_webjob", 1);
+    assert_non_null(json_object_get(json_object_get(object, "unavailable"), "description"));
+    json_decref(object);
+
+    /* There is nothing to redact in what isn't there. */
+    procinspect_process_info info = full;
+    info.is_web_job = 0;
+    info.web_job_name = NULL;
+    info.web_job_type = NULL;
+    object = render(&info, PROCINSPECT_JSON_REDACT);
+    assert_text(object, "description", NULL);
+    assert_null(json_object_get(json_object_get(object, "unavailable"), "description"));
+    json_decref(object);
+
+    info = full;
+    info.known &= ~PROCINSPECT_PROCESS_WEB_JOB;
+    info.web_job_name = NULL;
+    info.web_job_type = NULL;
+    object = render(&info, 0);
+    assert_text(object, "description", NULL);
+    assert_boolean(object, "is_webjob", 1);
+    assert_non_null(json_object_get(json_object_get(object, "unavailable"), "description"));
     json_decref(object);
 }
 

@@ -387,11 +387,8 @@ static int32_t take(capture_state *capture, procinspect_error *error) {
 
 /* What was there to be captured, and has ended since, is no zombie that was asked for in vain. */
 static int32_t check_target(capture_state *capture, procinspect_error *error) {
-    int32_t code = pi_capture_check_zombie(capture->process, error);
-    if (code == PROCINSPECT_OK)
-        code = pi_capture_check_target(capture->process, &capture->history->own_helper, error);
-    if ((code == PROCINSPECT_ERROR_UNSUPPORTED || code == PROCINSPECT_ERROR_NOT_FOUND) &&
-        capture->history->has_lived)
+    int32_t code = pi_capture_check_target(capture->process, &capture->history->own_helper, error);
+    if (code == PROCINSPECT_ERROR_UNSUPPORTED && capture->history->has_lived)
         return check_lives(capture->process, error);
     capture->history->has_lived |= code == PROCINSPECT_OK;
     return code;
@@ -516,6 +513,8 @@ int32_t pi_capture(const pi_process *process, const pi_capture_request *request,
                    pi_snapshot **snapshot, procinspect_error *error) {
     bool is_own = process->pid == getpid();
     int32_t code = check_request(process, request, error);
+    if (code == PROCINSPECT_OK)
+        code = pi_capture_check_zombie(process, error);
     if (code == PROCINSPECT_OK && is_own)
         code = pi_host_tracer_take_turn(request->cancellation, error);
     if (code != PROCINSPECT_OK)

@@ -25,7 +25,8 @@ enum {
 };
 
 #define OWNER_MEMBERS (PROCINSPECT_PROCESS_USER_ID | PROCINSPECT_PROCESS_USER_NAME)
-#define ENVIRON_MEMBERS (PROCINSPECT_PROCESS_SITE_ROLE | PROCINSPECT_PROCESS_ENVIRONMENT)
+#define ENVIRON_MEMBERS                                                                            \
+    (PROCINSPECT_PROCESS_SITE_ROLE | PROCINSPECT_PROCESS_WEB_JOB | PROCINSPECT_PROCESS_ENVIRONMENT)
 #define STATUS_MEMBERS                                                                             \
     (PROCINSPECT_PROCESS_TRACER | PROCINSPECT_PROCESS_VIRTUAL_MEMORY |                             \
      PROCINSPECT_PROCESS_PEAK_VIRTUAL_MEMORY | PROCINSPECT_PROCESS_RESIDENT_MEMORY |               \
@@ -271,24 +272,11 @@ static int32_t read_open_file_count(pi_process_reading *reading, uint64_t member
     return 0;
 }
 
-static int32_t copy_text(pi_process_reading *reading, pi_bytes bytes, const char **text) {
-    if (bytes.data == NULL)
-        return 0;
-    *text = pi_utf8_repair(reading->reader->arena, bytes.data, bytes.length);
-    return *text == NULL ? pi_reading_exhausted(reading->reader) : 0;
-}
-
-static int32_t set_site_role(pi_process_reading *reading, pi_bytes block) {
+static void set_site_role(procinspect_process_info *info, pi_bytes block) {
     pi_site_role role = pi_site_role_of(block);
-    procinspect_process_info *info = reading->info;
     info->is_management_site = role.is_management_site;
     info->is_web_job = role.web_job_name.data != NULL;
-    int32_t code = copy_text(reading, role.web_job_name, &info->web_job_name);
-    if (code == 0)
-        code = copy_text(reading, role.web_job_type, &info->web_job_type);
-    if (code == 0)
-        info->known |= PROCINSPECT_PROCESS_SITE_ROLE;
-    return code;
+    info->known |= PROCINSPECT_PROCESS_SITE_ROLE;
 }
 
 static int32_t make_environment(pi_process_reading *reading, pi_bytes block) {
@@ -330,12 +318,9 @@ static int32_t read_environ_members(pi_process_reading *reading, uint64_t member
             return pi_reading_failed(reading, members, -result);
     }
     pi_bytes block = {reader->bytes.data, reader->bytes.length};
-    int32_t code = 0;
     if ((members & PROCINSPECT_PROCESS_SITE_ROLE) != 0)
-        code = set_site_role(reading, block);
-    if (code == 0 && (members & PROCINSPECT_PROCESS_ENVIRONMENT) != 0)
-        code = make_environment(reading, block);
-    return code;
+        set_site_role(reading->info, block);
+    return (members & PROCINSPECT_PROCESS_ENVIRONMENT) != 0 ? make_environment(reading, block) : 0;
 }
 
 /* Each file with the members that it answers, the one that tells of an ended process first. */
