@@ -37,7 +37,8 @@ enum { PROCINSPECT_ENVIRONMENT_QUERY_REDACT = 0x1 };
 typedef struct procinspect_environment_query {
     uint32_t struct_size; /* set by _init */
     uint32_t flags;       /* PROCINSPECT_ENVIRONMENT_QUERY_… */
-    /* Only variables whose name contains this text, without regard to (ASCII) case; NULL: all. */
+    /* Only variables whose name, as the process has it or as repaired, contains this text, without
+     * regard to (ASCII) case; NULL: all. */
     const char *name_contains;
 } procinspect_environment_query;
 

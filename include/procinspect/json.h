@@ -87,7 +87,8 @@ PROCINSPECT_API int32_t procinspect_json_module(const procinspect_module_info *i
                                                 const procinspect_json_options *options,
                                                 const procinspect_json **json,
                                                 procinspect_error *error);
-/* Object name → value; redacted values are "[redacted]". */
+/* Object name → value, in the order of the environment; redacted values are "[redacted]". Names
+ * that are the same once repaired stay apart: "NAME", "NAME\uFFFD", "NAME\uFFFD2", … */
 PROCINSPECT_API int32_t procinspect_json_environment(const procinspect_environment *environment,
                                                      const procinspect_json_options *options,
                                                      const procinspect_json **json,

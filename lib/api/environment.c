@@ -19,17 +19,6 @@ typedef struct environment_maker {
     pi_arena *arena;
 } environment_maker;
 
-static void drop_unwanted(const environment_maker *maker, pi_environment_entries *entries) {
-    size_t part_length = strlen(maker->name_contains), kept = 0;
-    for (size_t i = 0; i < entries->count; i++) {
-        const pi_environment_entry *entry = &entries->items[i];
-        if (pi_ascii_contains_ignoring_case(entry->name, entry->name_length, maker->name_contains,
-                                            part_length))
-            entries->items[kept++] = *entry;
-    }
-    entries->count = kept;
-}
-
 /* Texts stay in the block, each with a NUL behind it: the '=' makes room for a name's. */
 static void fill_variables(char *block, const pi_environment_entries *entries,
                            procinspect_environment_variable *variables,
@@ -76,6 +65,21 @@ static bool repair(const environment_maker *maker, const pi_environment_entries 
     return true;
 }
 
+/* Keeps those whose name has the part as the process has it, or as it is shown. */
+static void drop_unwanted(const environment_maker *maker, const pi_environment_entries *entries,
+                          const procinspect_environment_variable **items, size_t *count) {
+    const char *part = maker->name_contains;
+    size_t part_length = strlen(part), kept = 0;
+    for (size_t i = 0; i < *count; i++) {
+        const pi_environment_entry *entry = &entries->items[i];
+        const char *shown = items[i]->name;
+        if (pi_ascii_contains_ignoring_case(entry->name, entry->name_length, part, part_length) ||
+            pi_ascii_contains_ignoring_case(shown, strlen(shown), part, part_length))
+            items[kept++] = items[i];
+    }
+    *count = kept;
+}
+
 /* The block is in the arena, with a NUL behind it. False: no more memory. */
 static bool make_environment(const environment_maker *maker, char *block, size_t length,
                              pi_environment_entries *entries,
@@ -84,8 +88,6 @@ static bool make_environment(const environment_maker *maker, char *block, size_t
     bool is_valid = pi_utf8_is_valid(block, length);
     if (!pi_environment_split((pi_bytes){block, length}, entries))
         return false;
-    if (maker->name_contains != NULL)
-        drop_unwanted(maker, entries);
     procinspect_environment_variable *variables =
         pi_arena_alloc_array(maker->arena, entries->count, sizeof *variables);
     const procinspect_environment_variable **items =
@@ -95,9 +97,13 @@ static bool make_environment(const environment_maker *maker, char *block, size_t
     fill_variables(block, entries, variables, items);
     if (maker->redact || maker->context->options.redacted_name_count != 0)
         redact(maker, block, entries, variables);
+    if (!is_valid && !repair(maker, entries, variables))
+        return false;
     environment->items = items;
     environment->count = entries->count;
-    return is_valid || repair(maker, entries, variables);
+    if (maker->name_contains != NULL)
+        drop_unwanted(maker, entries, items, &environment->count);
+    return true;
 }
 
 int32_t pi_environment_build(const procinspect_process *process, const char *name_contains,

@@ -240,6 +240,8 @@ class Process(ContractCase):
         self.assertEqual(self.ok(path + "plain"), {"PLAIN": "value"})
         self.assertEqual(set(self.ok(path + "L")), {"PLAIN", "EQUALS", "LINES", "LONG"})
         self.assertEqual(self.ok(path + "%6dIXED_c"), {"mixed_Case": "1"})
+        for shown_or_not in ("cut_%EF%BF%BD", "cut_%ff"):
+            self.assertEqual(self.ok(path + shown_or_not), {"CUT_\ufffd": "name"})
         self.assertEqual(self.ok(path + "nothing-like-it"), {})
         self.assertEqual(self.ok(path + "value"), {})
 

@@ -39,19 +39,47 @@ static void names_and_values_in_their_order(void **state) {
     free(text);
 }
 
-static void of_equal_names_the_first_counts(void **state) {
+static void names_that_become_one_are_all_there(void **state) {
     (void)state;
     const procinspect_environment_variable variables[] = {
-        {.name = "\xef\xbf\xbd", .value = "first"},
-        {.name = "\xff", .value = "the same once repaired"},
-        {.name = "N", .value = "1"},
-        {.name = "N", .value = "2"},
+        {.name = "\xef\xbf\xbd", .value = "0"},
+        {.name = "\xff", .value = "1"},
+        {.name = "\xfe", .value = "2"},
+        {.name = "N\xff", .value = "3"},
+        {.name = "N\xef\xbf\xbd\xef\xbf\xbd", .value = "4"},
+        {.name = "N\xfe", .value = "5"},
+        {.name = "N\xef\xbf\xbd\xef\xbf\xbd", .value = "6"},
     };
-    const procinspect_environment_variable *const items[] = {&variables[0], &variables[1],
-                                                             &variables[2], &variables[3]};
-    char *text = render_text(&(procinspect_environment){items, 4, 1}, 0);
-    assert_string_equal(text, "{\"\xef\xbf\xbd\":\"first\",\"N\":\"1\"}");
+    const procinspect_environment_variable *items[7];
+    for (size_t i = 0; i < 7; i++)
+        items[i] = &variables[i];
+    char *text = render_text(&(procinspect_environment){items, 7, 1}, 0);
+    assert_string_equal(text, "{\"\xef\xbf\xbd\":\"0\",\"\xef\xbf\xbd\xef\xbf\xbd\":\"1\","
+                              "\"\xef\xbf\xbd\xef\xbf\xbd\x32\":\"2\",\"N\xef\xbf\xbd\":\"3\","
+                              "\"N\xef\xbf\xbd\xef\xbf\xbd\":\"4\","
+                              "\"N\xef\xbf\xbd\xef\xbf\xbd\x32\":\"5\","
+                              "\"N\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\":\"6\"}");
     free(text);
+}
+
+/* As many as a target can make: neither time nor text grow with the square of their number. */
+static void a_great_many_names_that_become_one(void **state) {
+    (void)state;
+    enum { COUNT = 50000 };
+    procinspect_environment_variable variable = {.name = "\xff", .value = ""};
+    const procinspect_environment_variable **items = calloc(COUNT, sizeof *items);
+    assert_non_null(items);
+    for (int i = 0; i < COUNT; i++)
+        items[i] = &variable;
+    const procinspect_json *json = NULL;
+    assert_int_equal(procinspect_json_environment(&(procinspect_environment){items, COUNT, 1}, NULL,
+                                                  &json, NULL),
+                     0);
+    assert_true(json->length_bytes < COUNT * 20);
+    json_t *object = parse_text(json);
+    assert_int_equal(json_object_size(object), COUNT);
+    json_decref(object);
+    free(items);
 }
 
 static void bytes_that_are_no_utf8_are_repaired(void **state) {
@@ -101,7 +129,8 @@ static void ten_thousand_variables(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_and_values_in_their_order),
-        cmocka_unit_test(of_equal_names_the_first_counts),
+        cmocka_unit_test(names_that_become_one_are_all_there),
+        cmocka_unit_test(a_great_many_names_that_become_one),
         cmocka_unit_test(bytes_that_are_no_utf8_are_repaired),
         cmocka_unit_test(an_empty_environment),
         cmocka_unit_test(ten_thousand_variables),
