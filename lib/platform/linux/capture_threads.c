@@ -79,10 +79,11 @@ static void name_thread(const pi_process *process, const procinspect_thread_list
 static bool note_thread(const pi_thread_snapshot *thread, const held_thread *held,
                         pi_capture_notes *notes) {
     if (!thread->has_registers)
-        return pi_capture_note(notes, PROCINSPECT_DUMP_NOTE_THREAD_NOT_STOPPED, thread->tid,
-                               "Thread %d sleeps in the kernel where nothing can stop it (state D: "
-                               "slow storage, or a vfork whose child has not run yet).",
-                               (int)thread->tid);
+        return pi_capture_note(
+            notes, PROCINSPECT_DUMP_NOTE_THREAD_NOT_STOPPED, thread->tid,
+            "Thread %d sleeps in the kernel where nothing can stop it (state D: "
+            "slow storage, or a vfork whose child has neither executed a program nor ended).",
+            (int)thread->tid);
     if (held->planned->whole_stack_bytes == 0)
         return pi_capture_note(notes, PROCINSPECT_DUMP_NOTE_UNREADABLE, thread->tid,
                                "The stack pointer of thread %d, 0x%" PRIx64
