@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* Of a layer above this one, in this file alone: a dump carries its report as the very JSON that
+ * procinspect_json_dump_report gives a host, and the dump's size depends on it, so it can't be
+ * added from above; a second writer of JSON down here could only drift from the first. */
 #include <procinspect/json.h>
 
 #include "api/context.h"

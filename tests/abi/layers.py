@@ -24,6 +24,16 @@ LAYERS = {
     "http": {"base"},
 }
 
+# Public headers of a layer: it, and those above it, may include them. The one of all headers is for
+# hosts.
+PUBLIC = {
+    "procinspect/json.h": {"json", "http"},
+    "procinspect/http.h": {"http"},
+    "procinspect.h": set(),
+}
+# A dump carries its own report as JSON; why stands there.
+PUBLIC_EXCEPTIONS = {("api/dump.c", "procinspect/json.h")}
+
 # Other libraries, each the business of one layer.
 LIBRARIES = {
     "json": re.compile(r"jansson(_\w+)?\.h"),
@@ -52,7 +62,10 @@ INCLUDE = re.compile(r"^\s*#\s*include\s*([<\"])([^>\"]+)[>\"]")
 def include_problem(lib, path, quote, name):
     """What is wrong with `path` (relative to lib) including `name`, or None."""
     layer = path.parts[0]
-    if name == "procinspect.h" or name.startswith("procinspect/"):
+    if name in PUBLIC and layer not in PUBLIC[name]:
+        allowed = (path.as_posix(), name) in PUBLIC_EXCEPTIONS
+        return None if allowed else f"<{name}> is above {layer}"
+    if name in PUBLIC or name.startswith("procinspect/"):
         return None
     if quote == '"':
         target = pathlib.PurePath(name).parts[0]
