@@ -87,7 +87,9 @@ typedef struct procinspect_http_request {
     uint32_t struct_size; /* set by _init */
     uint32_t reserved;
     const char *method; /* "GET"; NUL-terminated */
-    const char *path;   /* of the URL, as sent: percent-encoded, without the query */
+    /* Of the URL, as sent: percent-encoded, without the query. A whole URL, as a proxy is sent it,
+     * will do; its host isn't looked at. */
+    const char *path;
     size_t path_length_bytes;
     const char *query; /* behind the '?', as sent; NULL: none */
     size_t query_length_bytes;

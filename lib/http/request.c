@@ -41,11 +41,24 @@ static const char *end_of_part(const char *from, const char *end, char separator
     return found != NULL ? found : end;
 }
 
+/* The path's beginning in a target that is a whole URL, as a proxy is sent it (RFC 9112, 3.2.2).
+ * Whose authority that is, is for the host to judge. */
+static const char *skip_authority(const char *path, const char *end) {
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        size_t length = strlen(schemes[i]);
+        if ((size_t)(end - path) > length &&
+            pi_ascii_equal_ignoring_case(path, length, schemes[i], length))
+            return end_of_part(path + length, end, '/');
+    }
+    return path;
+}
+
 /* "/a/b/" has the segments a and b; a path that doesn't begin with a slash has none, and no route.
  */
 static int32_t parse_path(pi_http_exchange *exchange, procinspect_error *error) {
-    const char *at = exchange->request.path;
-    const char *end = at + exchange->request.path_length_bytes;
+    const char *end = exchange->request.path + exchange->request.path_length_bytes;
+    const char *at = skip_authority(exchange->request.path, end);
     exchange->segment_count = 0;
     while (at != end && *at == '/') {
         const char *begin = at + 1;

@@ -52,6 +52,21 @@ static void paths_are_split_and_then_decoded(void **state) {
     assert_path("/../.", (const char *const[]){"..", "."}, 2);
 }
 
+/* As proxies are sent them. */
+static void whole_urls(void **state) {
+    (void)state;
+    assert_path("http://host.example/a/b%20c", (const char *const[]){"a", "b c"}, 2);
+    assert_path("HTTPS://[::1]:8780/a/", (const char *const[]){"a"}, 1);
+    assert_path("http://user@host", NULL, 0);
+    assert_path("http:///a", (const char *const[]){"a"}, 1);
+    assert_path("http://", NULL, 0);
+    assert_path("ftp://host/a", NULL, 0);
+    assert_path("/http://host/a", (const char *const[]){"http:", "", "host", "a"}, 4);
+    procinspect_error error;
+    assert_int_equal(parse("http://host/a", 5, NULL, 0, &error), 0); /* "http:" */
+    assert_int_equal(exchange.segment_count, 0);
+}
+
 static void a_segment_may_hold_a_nul(void **state) {
     (void)state;
     procinspect_error error;
@@ -143,6 +158,7 @@ static void targets_have_a_limit(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paths_are_split_and_then_decoded),
+        cmocka_unit_test(whole_urls),
         cmocka_unit_test(a_segment_may_hold_a_nul),
         cmocka_unit_test(more_segments_than_any_route_has_are_counted),
         cmocka_unit_test(escapes_that_are_none_are_refused),
