@@ -9,6 +9,7 @@
 #include <procinspect/module.h>
 
 #include "base/arena.h"
+#include "model/memory_range.h"
 #include "model/registers.h"
 
 /*
@@ -21,11 +22,6 @@ typedef struct pi_bytes {
     const void *data; /* NULL: not there */
     size_t length;
 } pi_bytes;
-
-typedef struct pi_memory_range {
-    uint64_t address;
-    uint64_t size_bytes;
-} pi_memory_range;
 
 typedef struct pi_thread_snapshot {
     int32_t tid;

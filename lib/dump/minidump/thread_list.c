@@ -45,19 +45,6 @@ void pi_write_contexts(pi_minidump *minidump) {
     }
 }
 
-/* The index of the last memory range that begins at or below the address; there is at least one. */
-static size_t range_at(const pi_snapshot *snapshot, uint64_t address) {
-    size_t low = 0, high = snapshot->memory_count;
-    while (high - low > 1) {
-        size_t middle = low + (high - low) / 2;
-        if (snapshot->memory[middle].address <= address)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 /* A stack is described where the memory list has it, without a copy of its own: as far as that
  * goes. */
 static void put_stack(pi_minidump *minidump, pi_memory_range stack) {
@@ -65,7 +52,8 @@ static void put_stack(pi_minidump *minidump, pi_memory_range stack) {
     pi_layout *layout = &minidump->layout;
     pi_location location = {0};
     if (snapshot->memory_count != 0 && stack.size_bytes != 0) {
-        size_t index = range_at(snapshot, stack.address);
+        size_t index =
+            pi_memory_range_at_or_below(snapshot->memory, snapshot->memory_count, stack.address);
         const pi_memory_range *range = &snapshot->memory[index];
         uint64_t skipped = stack.address - range->address;
         if (stack.address >= range->address && skipped < range->size_bytes) {

@@ -19,23 +19,11 @@ typedef struct held_memory {
     size_t offsets[]; /* of each range in data */
 } held_memory;
 
-/* The last range that begins at or below the address. */
-static size_t find_range(const held_memory *held, uint64_t address) {
-    size_t low = 0, high = held->count;
-    while (high - low > 1) {
-        size_t middle = low + (high - low) / 2;
-        if (held->ranges[middle].address <= address)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static int32_t read_held(const pi_memory_source *source, uint64_t address, void *buffer,
                          size_t length, procinspect_error *error) {
     const held_memory *held = (const held_memory *)(const void *)source;
-    size_t at = held->count == 0 ? 0 : find_range(held, address);
+    size_t at =
+        held->count == 0 ? 0 : pi_memory_range_at_or_below(held->ranges, held->count, address);
     if (at < held->count && address >= held->ranges[at].address) {
         uint64_t offset = address - held->ranges[at].address;
         uint64_t size = held->ranges[at].size_bytes;
