@@ -13,7 +13,9 @@ extern "C" {
  * Dumps. procinspect_dump_capture stops the process only for as long as it must and returns a dump:
  * a minidump file that is never written. Its size is known and every byte of it can be read at any
  * offset; procinspect/stream.h sends it in order. LLDB opens it (`lldb -c FILE`), and so do
- * Breakpad's and rust-minidump's tools.
+ * Breakpad's and rust-minidump's tools. Of a library that is there twice (dlmopen) the copy that
+ * the stacks refer to most is called by its name, the others "NAME (copy 2)" and so on, since LLDB
+ * knows one module of each name.
  *
  *     procinspect_dump *dump;
  *     if (procinspect_dump_capture(process, NULL, &dump, &error) == 0) {

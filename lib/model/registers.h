@@ -42,7 +42,6 @@ typedef struct pi_cpu_identity {
     uint32_t amd_extended_features;
 } pi_cpu_identity;
 
-uint64_t pi_registers_stack_pointer(pi_architecture architecture, const pi_registers *registers);
 uint64_t pi_registers_instruction_pointer(pi_architecture architecture,
                                           const pi_registers *registers);
 

@@ -166,6 +166,75 @@ static void names(void **state) {
     assert_name("/tmp/a b\nc (deleted)", NULL, 0, "/tmp/a b\nc (deleted)");
 }
 
+/* A stack that is full of one address. */
+typedef struct full_stack {
+    pi_memory_source source;
+    uint64_t word;
+} full_stack;
+
+static int32_t read_full_stack(const pi_memory_source *source, uint64_t address, void *buffer,
+                               size_t length, procinspect_error *error) {
+    const full_stack *stack = (const full_stack *)(const void *)source;
+    (void)error;
+    for (size_t i = 0; i < length; i++)
+        ((unsigned char *)buffer)[i] =
+            (unsigned char)(stack->word >> (8 * ((address + i) % sizeof stack->word)));
+    return 0;
+}
+
+enum { COPIES = 4 };
+
+/* Two libraries that are there twice, and a thread in `instruction_pointer` whose stack is full of
+ * `word`: these are their names. */
+static void assert_copies(uint64_t instruction_pointer, uint64_t word,
+                          const char *const names[COPIES]) {
+    procinspect_module_info infos[COPIES] = {
+        module(0x10000, 0x1000, "/lib/a.so"), module(0x20000, 0x1000, "/lib/b.so"),
+        module(0x30000, 0x1000, "/lib/a.so"), module(0x40000, 0x1000, "/lib/x")};
+    infos[3].soname = "b.so";
+    const procinspect_module_info *items[COPIES];
+    for (size_t i = 0; i < COPIES; i++)
+        items[i] = &infos[i];
+    procinspect_module_list list = {items, COPIES, 4711};
+    pi_thread_snapshot thread = {.tid = 4711,
+                                 .has_registers = 1,
+                                 .registers.amd64.rip = instruction_pointer,
+                                 .stack = {0x7ffd0000004, 4096}};
+    pi_memory_range memory_range = {0x7ffd0000004, 4096};
+    full_stack stack = {{.read = read_full_stack}, word};
+    fake_memory memory;
+    pi_snapshot snapshot = bare_snapshot(&memory);
+    snapshot.modules = &list;
+    snapshot.threads = &thread;
+    snapshot.thread_count = 1;
+    snapshot.memory = &memory_range;
+    snapshot.memory_count = 1;
+    snapshot.source = &stack.source;
+    laid_out file = lay_out(&snapshot);
+    uint32_t count;
+    for (uint32_t i = 0; i < COPIES; i++)
+        assert_string(&file, u32_at(&file, entry_at(&file, i, &count) + 20), names[i]);
+    assert_int_equal(count, COPIES);
+    laid_out_free(&file);
+}
+
+static void of_copies_the_one_in_use_keeps_the_name(void **state) {
+    (void)state;
+    /* Where nothing tells, the first, as LLDB does. */
+    assert_copies(0, 0,
+                  (const char *const[]){"/lib/a.so", "/lib/b.so", "/lib/a.so (copy 2)",
+                                        "/lib/b.so (copy 2)"});
+    assert_copies(0x30fff, 0,
+                  (const char *const[]){"/lib/a.so (copy 2)", "/lib/b.so", "/lib/a.so",
+                                        "/lib/b.so (copy 2)"});
+    assert_copies(0x10000, 0x30010,
+                  (const char *const[]){"/lib/a.so (copy 2)", "/lib/b.so", "/lib/a.so",
+                                        "/lib/b.so (copy 2)"});
+    assert_copies(0x31000, 0x40fff,
+                  (const char *const[]){"/lib/a.so", "/lib/b.so (copy 2)", "/lib/a.so (copy 2)",
+                                        "/lib/b.so"});
+}
+
 static void a_name_that_is_no_text_is_repaired(void **state) {
     (void)state;
     procinspect_module_info info = module(0x1000, 0x1000, "/\xff/x");
@@ -199,6 +268,7 @@ int main(void) {
         cmocka_unit_test(the_program_first_and_the_rest_by_base),
         cmocka_unit_test(none_overlaps_none_is_empty_none_is_there_twice),
         cmocka_unit_test(names),
+        cmocka_unit_test(of_copies_the_one_in_use_keeps_the_name),
         cmocka_unit_test(a_name_that_is_no_text_is_repaired),
         cmocka_unit_test(version_numbers_saturate),
     };

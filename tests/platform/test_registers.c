@@ -65,7 +65,6 @@ static void test_amd64(void **state) {
     assert_true(amd64->fs_base == 0x7f8b21be9740 && amd64->gs_base == 0xdeadbeef00);
     assert_true(amd64->ds == 0x11 && amd64->es == 0x12 && amd64->fs == 0x13 && amd64->gs == 0x14);
     assert_memory_equal(amd64->fxsave, fxsave, sizeof fxsave);
-    assert_true(pi_registers_stack_pointer(PI_ARCHITECTURE_AMD64, &registers) == 0x7ffe6bb8bf78);
     assert_true(pi_registers_instruction_pointer(PI_ARCHITECTURE_AMD64, &registers) ==
                 0x7f8b21cd1a65);
 }
@@ -92,7 +91,6 @@ static void test_arm64(void **state) {
     assert_true(arm64->pstate == 0x60001000);
     assert_true(arm64->fpsr == 0x08000010 && arm64->fpcr == 0x00c00000);
     assert_memory_equal(arm64->v, floating, sizeof arm64->v);
-    assert_true(pi_registers_stack_pointer(PI_ARCHITECTURE_ARM64, &registers) == 0xffffd5f7a9c0);
     assert_true(pi_registers_instruction_pointer(PI_ARCHITECTURE_ARM64, &registers) ==
                 0xaaaac1d40d3c);
 }

@@ -16,11 +16,13 @@ The script runs itself inside of lldb-19, whose Python knows LLDB.
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 
 VDSO_NAMES = ("[vdso]", "linux-gate.so")  # LLDB's own, its address may follow; Breakpad's
+COPY = re.compile(r" \(copy \d+\)$")  # a library that is there twice; live, LLDB knows one
 DIFFERENCES_SHOWN_MAX = 40
 CAPTURE_FUNCTION = "procinspect_dump_capture"
 
@@ -88,6 +90,8 @@ def compare_modules(live, dump):
     """The vDSO is no file: its base and build id are all there is to compare."""
     for path in sorted(set(live.modules) | set(dump.modules)):
         if is_vdso(path):
+            continue
+        if COPY.search(path) and COPY.sub("", path) in dump.modules:
             continue
         if path not in dump.modules or path not in live.modules:
             yield f"module {path}: {'only live' if path in live.modules else 'only in the dump'}"

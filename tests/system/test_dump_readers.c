@@ -148,6 +148,11 @@ static void test_signal_frame_on_alternate_stack(void **state) {
     check_target((const char *const[]){THREADS, "2", "signal", NULL}, 4);
 }
 
+static void test_libraries_loaded_twice(void **state) {
+    (void)state;
+    check_target((const char *const[]){THREADS, "3", "copies", NULL}, 4);
+}
+
 static void test_host_itself(void **state) {
     char options[64];
     (void)state;
@@ -239,6 +244,7 @@ int main(void) {
         cmocka_unit_test(test_1000_threads),
         cmocka_unit_test(test_deep_stack),
         cmocka_unit_test(test_signal_frame_on_alternate_stack),
+        cmocka_unit_test(test_libraries_loaded_twice),
         cmocka_unit_test(test_host_itself),
         cmocka_unit_test(test_file_is_what_read_at_gives),
         cmocka_unit_test(test_comparison_notices),

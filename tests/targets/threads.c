@@ -1,15 +1,16 @@
 /*
  * A process whose threads all stand still in known places, to compare what readers say of it.
  *
- * usage: threads COUNT [deep] [signal]
+ * usage: threads COUNT [deep] [signal] [copies]
  *
  * COUNT workers, `worker-0` to `worker-N`, go through chains of functions that differ by number and
  * by frame size and block at the end in one of several calls. `deep` adds the thread `deep` with
  * 200 frames of recursion, `signal` the thread `signal` that blocks in a handler on an alternate
- * stack. When all stand still, prints `ready PID`. Ends when its standard input does.
+ * stack, `copies` loads the C library once more. When all stand still, prints `ready PID`. Ends when its standard input does.
  */
 #include "target_frames.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -148,6 +149,14 @@ static void start(void *(*run)(void *), void *argument, const char *name) {
     pthread_setname_np(thread, name);
 }
 
+/* The C library once more: below the one that the threads use. */
+static void load_copies(void) {
+    if (dlmopen(LM_ID_NEWLM, "libc.so.6", RTLD_NOW) == NULL) {
+        fprintf(stderr, "threads: %s\n", dlerror());
+        _exit(2);
+    }
+}
+
 static bool is_asleep(int tid) {
     char path[64];
     char line[512] = "";
@@ -186,7 +195,7 @@ int main(int argc, char **argv) {
     const unsigned long count = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
     unsigned threads = (unsigned)count;
     if (argc < 2 || count > COUNT_MAX - 2) {
-        fprintf(stderr, "usage: threads COUNT [deep] [signal]\n");
+        fprintf(stderr, "usage: threads COUNT [deep] [signal] [copies]\n");
         return 2;
     }
     if (pipe2(silent_pipe, O_CLOEXEC) != 0 || sem_init(&silent_semaphore, 0, 0) != 0) {
@@ -203,6 +212,9 @@ int main(int argc, char **argv) {
             start(run_deep, NULL, "deep");
         } else if (strcmp(argv[i], "signal") == 0) {
             start(run_signal, NULL, "signal");
+        } else if (strcmp(argv[i], "copies") == 0) {
+            load_copies();
+            continue;
         } else {
             fprintf(stderr, "threads: unknown variant %s\n", argv[i]);
             return 2;

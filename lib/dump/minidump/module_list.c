@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "dump/minidump/minidump.h"
-
 #include <stdlib.h>
 #include <string.h>
+
+#include "dump/minidump/module_names.h"
 
 enum { TEXT_HASH_LENGTH = 16 };
 
@@ -35,6 +35,24 @@ static size_t choose_modules(const procinspect_module_list *modules, module_entr
     return count;
 }
 
+/* The entries are by ascending base. */
+static void put_names(pi_minidump *minidump, module_entry *entries, size_t count) {
+    pi_module_name *names = calloc(count + 1, sizeof *names);
+    pi_memory_range *ranges = calloc(count + 1, sizeof *ranges);
+    bool has_memory = names != NULL && ranges != NULL;
+    for (size_t i = 0; has_memory && i < count; i++) {
+        names[i] = pi_module_name_of(entries[i].info);
+        ranges[i] = (pi_memory_range){entries[i].info->base_address, entries[i].size_bytes};
+    }
+    if (!has_memory || !pi_module_names_number_copies(minidump->snapshot, ranges, names, count))
+        pi_layout_fail(&minidump->layout, PROCINSPECT_ERROR_NO_MEMORY);
+    else
+        for (size_t i = 0; i < count; i++)
+            entries[i].name_rva = pi_module_name_put(minidump, &names[i]);
+    free(ranges);
+    free(names);
+}
+
 /* Readers take the first module for the program. */
 static void move_program_first(module_entry *entries, size_t count) {
     for (size_t i = 0; i < count; i++) {
@@ -45,25 +63,6 @@ static void move_program_first(module_entry *entries, size_t count) {
         entries[0] = program;
         return;
     }
-}
-
-/* The path; where the object has another name of its own, a SONAME, that stands behind the last
- * slash: it is what other objects and symbol files refer to. */
-static uint32_t put_name(pi_minidump *minidump, const procinspect_module_info *info) {
-    pi_bytes path = {info->path_bytes, info->path_bytes_length};
-    if (path.data == NULL && info->path != NULL)
-        path = (pi_bytes){info->path, strlen(info->path)};
-    pi_bytes name = {0};
-    int has_soname = info->soname != NULL && info->soname[0] != '\0' &&
-                     strchr(info->soname, '/') == NULL &&
-                     !(info->flags & PROCINSPECT_MODULE_FLAG_VDSO);
-    if (has_soname) {
-        const char *bytes = path.data;
-        while (path.length != 0 && bytes[path.length - 1] != '/')
-            path.length--;
-        name = (pi_bytes){info->soname, strlen(info->soname)};
-    }
-    return pi_minidump_put_string(minidump, path, name);
 }
 
 /* The build id, else what Breakpad takes in its place; with neither, readers go by the name. */
@@ -127,11 +126,10 @@ void pi_write_module_list(pi_minidump *minidump) {
         return;
     }
     size_t count = choose_modules(modules, entries);
+    put_names(minidump, entries, count);
     move_program_first(entries, count);
-    for (size_t i = 0; i < count; i++) {
-        entries[i].name_rva = put_name(minidump, entries[i].info);
+    for (size_t i = 0; i < count; i++)
         entries[i].code_view = put_code_view(minidump, entries[i].info);
-    }
     pi_layout_align(layout, 4);
     uint64_t begin = layout->position;
     pi_layout_u32(layout, (uint32_t)count);
