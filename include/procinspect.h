@@ -25,7 +25,8 @@
  *
  * Options. A struct that the caller hands in starts with struct_size. Call its _init function with
  * sizeof of the struct, then set what you want different; a NULL in place of one means the
- * defaults. All members that you don't set must stay as _init left them.
+ * defaults. All members that you don't set must stay as _init left them. An _init with NULL, or a
+ * size below 4 or above 4096, does nothing: a struct that is used all the same is refused.
  *
  * NULL in place of a handle is INVALID_ARGUMENT where a call can fail; functions that can't fail
  * and are no _free need a valid one.

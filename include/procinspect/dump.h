@@ -123,7 +123,7 @@ PROCINSPECT_API int32_t procinspect_dump_capture(const procinspect_process *proc
  * the last. */
 PROCINSPECT_API void procinspect_dump_free(procinspect_dump *dump);
 
-/* Size of the minidump file. It never changes. */
+/* Size of the minidump file in bytes. It never changes. Any thread. */
 PROCINSPECT_API uint64_t procinspect_dump_size_bytes(const procinspect_dump *dump);
 
 /*

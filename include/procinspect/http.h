@@ -26,8 +26,9 @@ extern "C" {
  *   GET                  /api/processes/{id}/dump    ?dumpType=N&format=raw
  *   any                  /api/processes/{id}/profile/start, …/stop   501: there is no profiler
  *
- * with /api/diagnostics/processes and /diagnostics/processes as aliases, HEAD wherever GET is, and
- * a slash at the end accepted. {id} is a decimal pid, 0 for the host's own process, -1 for the main
+ * with /api/diagnostics/processes and /diagnostics/processes as aliases, HEAD wherever GET is (on
+ * /dump it answers what GET would without stopping anything, and names no length), and a slash at
+ * the end accepted. {id} is a decimal pid, 0 for the host's own process, -1 for the main
  * site. Segments are percent-decoded; case is ignored in routes, query names, booleans, `all` and
  * `format`. This version answers 501 to a dumpType other than 0, to format=zip
  * and core, to dryRun and to redact on a dump.
@@ -42,8 +43,27 @@ extern "C" {
  * response, the host's process last, and procinspect_http_response_free does not return. A host
  * therefore frees a response once it is sent, and not before.
  *
- * Errors are application/problem+json: type, title, status, detail, and Message and
- * ExceptionMessage with detail's text.
+ * Success is 200 with JSON or, of /dump, with application/octet-stream; 204 without a body. Errors
+ * are application/problem+json: type, title, status, detail, and Message and ExceptionMessage with
+ * detail's text.
+ *
+ *   400  an id, base, dumpType, format, query value or percent-encoding that doesn't parse
+ *   403  the host's policy refuses (POLICY), or the kernel does (PERMISSION); the text says which
+ *   404  no such process, thread, module or route; a dump of a zombie
+ *   405  the path is there with other methods; Allow lists them
+ *   409  a debugger is attached (TRACED), or another process has the number by now (REPLACED)
+ *   413  the dump, or the JSON, would be larger than a limit (TOO_LARGE)
+ *   429  max_concurrent_dumps are being taken or sent (BUSY); Retry-After says when to try again
+ *   500  a kill left members of the tree alive, and lists them; reading failed (IO)
+ *   501  this build, version or system can't do it (UNSUPPORTED); a profiler
+ *   503  out of memory, descriptors or processes; a target that couldn't be stopped in time
+ *        (TIMED_OUT); a request that was cancelled, whose client has gone
+ *
+ * Headers of responses: Content-Type always where there is a body; Allow (405); Retry-After in
+ * seconds (429); of dumps Content-Disposition (attachment, "NAME-INSTANCE-MM-dd-HH-mm-ss.dmp", UTC)
+ * and X-Procinspect-Pause-Us, how long the process was stopped in microseconds (not for HEAD);
+ * X-Instance-Id and Set-Cookie where the site has instances (instance_id below). Cache-Control and
+ * what else a server says of security is the host's to add.
  */
 typedef struct procinspect_http procinspect_http;
 
@@ -79,6 +99,7 @@ PROCINSPECT_API void procinspect_http_options_init(procinspect_http_options *opt
 PROCINSPECT_API int32_t procinspect_http_new(const procinspect_context *context,
                                              const procinspect_http_options *options,
                                              procinspect_http **http, procinspect_error *error);
+/* Responses that were made by it stay valid; no call may be under way. NULL does nothing. */
 PROCINSPECT_API void procinspect_http_free(procinspect_http *http);
 
 /* A request as it came over the wire; nothing in it needs to be valid. All of it is borrowed for
@@ -115,7 +136,7 @@ typedef struct procinspect_http_header {
 /* What to send. Reached by pointer only; everything in it lives until
  * procinspect_http_response_free. */
 typedef struct procinspect_http_response {
-    uint32_t status;
+    uint32_t status; /* of HTTP, 200 to 503 */
     uint32_t reserved;
     /* Content-Type and the rest; not Content-Length, which follows from body_size_bytes. */
     const procinspect_http_header *const *headers;
@@ -133,7 +154,7 @@ typedef struct procinspect_http_response {
  * Answers a request. Whatever the client did wrong, and whatever the system refuses, is a response
  * with its status and text. *response is the caller's: send it, then free it with
  * procinspect_http_response_free. Errors: INVALID_ARGUMENT (the host's mistake: no method, no
- * path), NO_MEMORY (not even for an answer: send a 503).
+ * path), NO_MEMORY (not even for an answer: send a 503). Any number of threads at once.
  */
 PROCINSPECT_API int32_t procinspect_http_handle(const procinspect_http *http,
                                                 const procinspect_http_request *request,
@@ -141,7 +162,7 @@ PROCINSPECT_API int32_t procinspect_http_handle(const procinspect_http *http,
                                                 procinspect_error *error);
 
 /* Frees the response and its stream, and with it the dump behind it, read to its end or not. Ends
- * the host where the response is the 204 to a DELETE of 0. */
+ * the host where the response is the 204 to a DELETE of 0. NULL does nothing; any thread. */
 PROCINSPECT_API void procinspect_http_response_free(const procinspect_http_response *response);
 
 #ifdef __cplusplus

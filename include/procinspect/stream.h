@@ -40,11 +40,14 @@ PROCINSPECT_API int32_t procinspect_stream_open_dump(procinspect_dump *dump,
                                                      procinspect_stream **stream,
                                                      procinspect_error *error);
 
-/* Opens a stream over a copy of these bytes. Errors: INVALID_ARGUMENT, NO_MEMORY. */
+/* Opens a stream over a copy of these bytes; of length 0, for which bytes may be NULL, it is at its
+ * end at once. Free with procinspect_stream_free. Errors: INVALID_ARGUMENT, NO_MEMORY. */
 PROCINSPECT_API int32_t procinspect_stream_open_bytes(const void *bytes, size_t length,
                                                       procinspect_stream **stream,
                                                       procinspect_error *error);
 
+/* Frees the stream, read to its end or not, and gives up its reference to the dump. NULL does
+ * nothing. */
 PROCINSPECT_API void procinspect_stream_free(procinspect_stream *stream);
 
 /* The whole length of the stream in bytes, -1 where it can't be known beforehand. */
@@ -66,7 +69,11 @@ PROCINSPECT_API int32_t procinspect_stream_read(procinspect_stream *stream, void
  * the push. */
 typedef int32_t (*procinspect_stream_sink)(void *user, const void *bytes, size_t length);
 
-/* Push: the rest of the stream, in parts of at most 256 KiB. CANCELLED when the sink stopped it. */
+/*
+ * Push: the rest of the stream, in parts of at most 256 KiB. As with the other two a failure
+ * sticks, and what was given before it isn't the whole. Errors: INVALID_ARGUMENT, CANCELLED (the
+ * sink stopped it, or the cancellation), IO, NO_MEMORY.
+ */
 PROCINSPECT_API int32_t procinspect_stream_push(procinspect_stream *stream,
                                                 procinspect_stream_sink sink, void *user,
                                                 procinspect_error *error);
@@ -75,6 +82,7 @@ PROCINSPECT_API int32_t procinspect_stream_push(procinspect_stream *stream,
  * The rest of the stream into a file, pipe or socket, blocking or not; the descriptor stays the
  * caller's. It never raises SIGPIPE: a closed reader is an IO error with EPIPE, a full disk one
  * with ENOSPC. A cancellation ends it also while it waits for a slow reader.
+ * Errors: INVALID_ARGUMENT, CANCELLED, IO (os_errno says how), NO_MEMORY.
  */
 PROCINSPECT_API int32_t procinspect_stream_write_to_descriptor(procinspect_stream *stream,
                                                                int32_t descriptor,
