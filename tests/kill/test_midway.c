@@ -91,7 +91,7 @@ static void kill_midway(bool kill_helper) {
             hits += kill(helper, SIGKILL) == 0;
         if (!kill_helper)
             hits += kill(host, SIGKILL) == 0;
-        assert_int_equal(waitpid(host, NULL, 0), host);
+        tree_wait_for_end(host);
         assert_true(settles(run.log));
         tree_clear(&run, 0, &witnesses_are_well);
         assert_true(witnesses_are_well);
@@ -191,7 +191,7 @@ static void a_reused_number_is_not_hit(void **state) {
     char command[512];
     snprintf(command, sizeof command, "unshare --pid --fork --mount-proc '%s' recycle",
              program_invocation_name);
-    int status = system(command);
+    int status = tree_shell(command);
     if (WEXITSTATUS(status) == 77)
         skip();
     assert_int_equal(status, 0);

@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -37,11 +39,40 @@ static void remove_log(void) {
     unlink(log_path);
 }
 
+/* As init does with what comes to it: their numbers are free at once. */
+static const struct sigaction wait_for_none = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDWAIT};
+
 int tree_run_setup(void **state) {
     (void)state;
     log_file = mkostemp(log_path, O_CLOEXEC);
     return log_file < 0 || fchmod(log_file, 0666) != 0 || atexit(remove_log) != 0 ||
+           sigaction(SIGCHLD, &wait_for_none, NULL) != 0 ||
            prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0;
+}
+
+void tree_wait_for_end(pid_t child) {
+    int pidfd = (int)syscall(SYS_pidfd_open, child, 0);
+    if (pidfd >= 0) {
+        assert_int_equal(poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, -1), 1);
+        close(pidfd);
+    }
+}
+
+int tree_shell(const char *command) {
+    signal(SIGCHLD, SIG_DFL);
+    int status = system(command);
+    sigaction(SIGCHLD, &wait_for_none, NULL);
+    return status;
+}
+
+bool tree_may_be_traced(void) {
+    char scope = '0';
+    int file = open("/proc/sys/kernel/yama/ptrace_scope", O_RDONLY | O_CLOEXEC);
+    if (file >= 0) {
+        assert_int_equal(read(file, &scope, 1), 1);
+        close(file);
+    }
+    return scope == '0' || (scope != '3' && geteuid() == 0);
 }
 
 procinspect_context *tree_context(void) {
@@ -154,10 +185,8 @@ static int clear_once(const tree_run *run, uint64_t read_at_ns, int pass, int *l
         char state = tree_state(pid, &parent);
         if (state == '?' || parent != getpid())
             continue;
-        if (state == 'Z') {
-            waitpid(pid, NULL, WNOHANG);
+        if (state == 'Z' || state == 'X')
             continue;
-        }
         found++;
         membership found_as = membership_of(run->log, pid, read_at_ns);
         if (found_as == UNKNOWN && pass < PASSES_TO_NAME_ITSELF)
@@ -180,7 +209,10 @@ int tree_clear(tree_run *run, uint64_t read_at_ns, bool *witnesses_are_well) {
     *witnesses_are_well = true;
     for (int i = 0; i < TREE_WITNESSES; i++) {
         char state = tree_state(run->witnesses[i], NULL);
-        *witnesses_are_well &= state == 'S' || state == 'R' || state == 'D';
+        if (state != 'S' && state != 'R' && state != 'D') {
+            print_message("witness %d, state %c\n", (int)run->witnesses[i], state);
+            *witnesses_are_well = false;
+        }
         kill(run->witnesses[i], SIGKILL);
     }
     while (waitpid(-1, NULL, 0) > 0)

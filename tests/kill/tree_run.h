@@ -25,8 +25,17 @@ typedef struct tree_run {
 /* How often a test repeats: few, or with PROCINSPECT_TEST_SOAK `many`. */
 int tree_runs(int few, int many);
 
-/* Whatever loses its parent comes to this process from now on. */
+/* Whatever loses its parent comes to this process from now on, and is never waited for. */
 int tree_run_setup(void **state);
+
+/* A child of the test itself. */
+void tree_wait_for_end(pid_t child);
+
+/* system(3), which has to wait. */
+int tree_shell(const char *command);
+
+/* Whether the system lets this user trace his own processes: then every report is to be exact. */
+bool tree_may_be_traced(void);
 
 /* A context that may end processes of all users. */
 procinspect_context *tree_context(void);

@@ -392,7 +392,7 @@ static void test_the_own_process(void **state) {
 
 /* --- The own process, from several threads and after a fork --- */
 
-enum { AT_ONCE = 4, TIMES = 10 };
+enum { TIMES = 10 };
 
 static void open_own(pi_system **system, pi_process **process) {
     assert_int_equal(pi_system_open(NULL, system, NULL), 0);

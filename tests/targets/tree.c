@@ -61,6 +61,8 @@ static pid_t grow(void) {
         settle(next);
     else if (pid > 0)
         history->processes[next].pid = (int32_t)pid;
+    else
+        sleep_us(LONGEST_PAUSE_US);
     return pid;
 }
 

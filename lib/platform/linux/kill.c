@@ -110,6 +110,7 @@ static int32_t refused(const pi_process *process, const pi_kill_tree *tree,
                             "The tree of %d has more than %d members, or the system more than %d "
                             "processes; end smaller trees of it first.",
                             root, PI_KILL_MAX_MEMBERS, PI_KILL_MAX_PROCESSES);
+    case PI_KILL_NOT_BEGUN:
     case PI_KILL_CANCELLED:
         return pi_error_set(
             error, PROCINSPECT_ERROR_CANCELLED, 0,
@@ -138,11 +139,16 @@ static const char *text_of(pi_arena *arena, const pi_kill_member *member, uint32
             text, sizeof text,
             "SIGKILL was sent, and it hasn't ended yet: it waits in the kernel for a device or a "
             "file system (state D), or for memory; it ends when that answers.");
-    else if (outcome == PROCINSPECT_KILL_REFUSED)
+    else if (outcome == PROCINSPECT_KILL_REFUSED && member->is_other_users)
         snprintf(text, sizeof text,
-                 "It could not be signalled: %s. It became another user's after the check; run as "
-                 "root or grant CAP_KILL.",
-                 strerrordesc_np(member->os_errno));
+                 "It belongs to another user, and the host allows its own user's processes only; "
+                 "set user_scope to all users where that is meant.");
+    else if (outcome == PROCINSPECT_KILL_REFUSED)
+        snprintf(text, sizeof text, "It could not be signalled: %s. %s",
+                 strerrordesc_np(member->os_errno),
+                 member->os_errno == EPERM
+                     ? "It became another user's after the check; run as root or grant CAP_KILL."
+                     : "Every member takes a descriptor: raise the hard limit RLIMIT_NOFILE.");
     else
         return NULL;
     return pi_arena_copy(arena, text, strlen(text));
@@ -228,7 +234,7 @@ static int32_t fill_report(const pi_kill_tree *tree, pi_arena *arena,
 static void let_go(const pi_kill_tree *tree) {
     for (size_t i = 0; i < tree->member_count; i++) {
         const pi_kill_member *member = &tree->members[i];
-        if (member->has_ended || member->hold != PI_KILL_STOPPED)
+        if (member->has_ended || member->hold != PI_KILL_STOPPED || member->had_stopped)
             continue;
         pi_kill_process now;
         int pidfd = (int)syscall(SYS_pidfd_open, member->pid, 0);
@@ -239,8 +245,11 @@ static void let_go(const pi_kill_tree *tree) {
     }
 }
 
-static int32_t run(const pi_process *process, const pi_kill_request *request, pi_kill_tree *tree,
-                   bool *keeps_memory, procinspect_error *error) {
+static pi_kill_tree *new_tree(const pi_process *process, const pi_kill_request *request) {
+    pi_kill_tree *tree = mmap(NULL, sizeof *tree, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (tree == MAP_FAILED)
+        return NULL;
     tree->root_pid = process->pid;
     tree->root_start_ticks = process->start_ticks;
     tree->host_pid = (int32_t)getpid();
@@ -250,33 +259,75 @@ static int32_t run(const pi_process *process, const pi_kill_request *request, pi
     tree->limit_ns = (uint64_t)request->timeout_ms * NS_PER_MS;
     tree->include_host = request->include_host;
     tree->only_check = request->only_check;
-    bool ends_host = request->include_host && !request->only_check;
+    return tree;
+}
+
+static void free_tree(pi_kill_tree *tree) {
+    if (tree != NULL && !tree->is_kept)
+        munmap(tree, sizeof *tree);
+}
+
+static bool ends_host(const pi_kill_tree *tree) {
+    return tree->include_host && !tree->only_check;
+}
+
+static int32_t run_helper(const pi_kill_request *request, pi_kill_tree *tree,
+                          procinspect_error *error) {
     pi_helper_job job = {.run = pi_kill_job,
                          .argument = tree,
                          .limit_ns = tree->grace_ns + 2 * tree->limit_ns + REST_LIMIT_NS,
                          .needs_own_descriptors = true, /* one for each member */
                          .descriptors = {tree->proc},
                          .descriptor_count = 1,
-                         .may_trace_host = ends_host,
+                         .may_trace_host = ends_host(tree),
                          .cancellation = request->cancellation};
+    int32_t result = pi_helper_run(&job, error);
+    tree->is_kept = job.keeps_memory;
+    return result;
+}
+
+/* Once more, without tracing: a member can be in the middle of an execve from a file system that
+ * doesn't answer, which holds up who traces it, and nobody who kills it. */
+static int32_t run_again(const pi_process *process, const pi_kill_request *request,
+                         pi_kill_tree **tree, procinspect_error *error) {
+    pi_kill_tree *before = *tree, *again = new_tree(process, request);
+    let_go(before);
+    if (again == NULL)
+        return pi_error_no_memory(error);
+    again->never_trace = true;
+    again->host_is_reaper = before->host_is_reaper;
+    if (before->asked_at_ns != 0)
+        again->grace_ns = 0;
+    free_tree(before);
+    *tree = again;
+    return run_helper(request, again, error);
+}
+
+static int32_t run(const pi_process *process, const pi_kill_request *request, pi_kill_tree **tree,
+                   procinspect_error *error) {
+    procinspect_error first; /* the caller's is touched by a failure only */
+    int32_t result = run_helper(request, *tree, &first);
+    if (result == PROCINSPECT_ERROR_TIMED_OUT)
+        return run_again(process, request, tree, error);
+    if (result != PROCINSPECT_OK && error != NULL)
+        *error = first;
+    return result;
+}
+
+/* The host as the reaper of its orphans, and as the one tracee that it can be, while it lasts. */
+static int32_t run_with_host(const pi_process *process, const pi_kill_request *request,
+                             pi_kill_tree **tree, procinspect_error *error) {
     int was_reaper = 0;
-    prctl(PR_GET_CHILD_SUBREAPER, &was_reaper, 0, 0, 0);
-    if (ends_host && tree->root_pid == tree->host_pid)
-        tree->host_is_reaper = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
-    int32_t result =
-        ends_host ? pi_host_tracer_take_turn(request->cancellation, error) : PROCINSPECT_OK;
-    if (result == PROCINSPECT_OK) {
-        result = pi_helper_run(&job, error);
-        *keeps_memory = job.keeps_memory;
-        if (ends_host)
-            pi_host_tracer_end_turn();
-    }
-    if (tree->host_is_reaper) /* it wasn't ended */
-        prctl(PR_SET_CHILD_SUBREAPER, was_reaper, 0, 0, 0);
+    int32_t result = pi_host_tracer_take_turn(request->cancellation, error);
     if (result != PROCINSPECT_OK)
-        let_go(tree);
-    else if (tree->refusal != PI_KILL_ACCEPTED)
-        result = refused(process, tree, error);
+        return result;
+    prctl(PR_GET_CHILD_SUBREAPER, &was_reaper, 0, 0, 0);
+    if ((*tree)->root_pid == (*tree)->host_pid)
+        (*tree)->host_is_reaper = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
+    result = run(process, request, tree, error);
+    if ((*tree)->host_is_reaper) /* it wasn't ended */
+        prctl(PR_SET_CHILD_SUBREAPER, was_reaper, 0, 0, 0);
+    pi_host_tracer_end_turn();
     return result;
 }
 
@@ -287,17 +338,19 @@ int32_t pi_process_kill_tree(const pi_process *process, const pi_kill_request *r
     int32_t result = pi_process_check(process, error);
     if (result != PROCINSPECT_OK)
         return result;
-    pi_kill_tree *tree = mmap(NULL, sizeof *tree, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (tree == MAP_FAILED)
+    pi_kill_tree *tree = new_tree(process, request);
+    if (tree == NULL)
         return pi_error_no_memory(error);
-    bool keeps_memory;
-    result = run(process, request, tree, &keeps_memory, error);
-    if (result == PROCINSPECT_OK)
+    result = ends_host(tree) ? run_with_host(process, request, &tree, error)
+                             : run(process, request, &tree, error);
+    if (result != PROCINSPECT_OK)
+        let_go(tree);
+    else if (tree->refusal != PI_KILL_ACCEPTED)
+        result = refused(process, tree, error);
+    else
         result = fill_report(tree, arena, report, error);
     if (result == PROCINSPECT_OK)
         report->total_ns = now_ns() - begin;
-    if (!keeps_memory)
-        munmap(tree, sizeof *tree);
+    free_tree(tree);
     return result;
 }

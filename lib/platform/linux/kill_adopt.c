@@ -14,9 +14,8 @@
 /*
  * The kernel's process events can't be had in containers, and are lost where more come than the
  * socket has room for. So the root of the tree is made the reaper of its orphans: one of its
- * threads, which is about to be killed, calls prctl(PR_SET_CHILD_SUBREAPER) for us. From then on
- * whoever loses his parent comes to the root, which stands and can't end: no link is lost any more,
- * and the root is killed last.
+ * threads calls prctl(PR_SET_CHILD_SUBREAPER) for us. From then on whoever loses his parent comes
+ * to the root, which is killed last: no link is lost any more while it lives.
  *
  * The thread's registers and signal mask are put back at once. Were the helper killed in the few
  * microseconds between, the thread would go on as if its system call had answered 0.
@@ -24,12 +23,27 @@
 
 enum {
     VDSO_BYTES = 8192,
-    ANSWER_LIMIT_NS = 1000000000,
     ANSWER_STEP_NS = 50000,
     SIGNAL_SET_BYTES = 8,
     USER_CODE_SEGMENT = 0x33, /* 64-bit code */
-    EVENT_SHIFT = 16
+    RED_ZONE_BYTES = 128,
+    EVENT_SHIFT = 16,
+    EVENT_STOP = 128, /* PTRACE_EVENT_STOP, which libc's header lacks */
+    CALL_STOP = SIGTRAP | 0x80,
+    GET_USER_DISPATCH = 0x4210, /* PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, of newer headers */
+    ADOPT_OPTIONS =
+        PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE
 };
+
+static const uint64_t answer_limit_ns = UINT64_C(3000000000);
+
+/* A thread of the root's that stands, and what it was about. */
+typedef struct borrowed {
+    int32_t tid;
+    uint64_t instruction; /* a system call's */
+    uint64_t mask;
+    struct user_regs_struct before;
+} borrowed;
 
 typedef struct auxiliary {
     uint64_t type;
@@ -62,7 +76,7 @@ static uint64_t find_instruction(const pi_kill_tree *tree) {
 
 /* The next stop of the thread: its status, or -1 where it ended or none came. */
 static int wait_for_stop(int32_t tid) {
-    uint64_t until = raw_now_ns() + ANSWER_LIMIT_NS;
+    uint64_t until = raw_now_ns() + answer_limit_ns;
     while (raw_now_ns() < until) {
         int status;
         long got = raw_wait(tid, &status, __WALL | WNOHANG);
@@ -77,11 +91,15 @@ static int wait_for_stop(int32_t tid) {
 }
 
 static bool is_interrupt(int status) {
-    return status >= 0 && status >> EVENT_SHIFT == PTRACE_EVENT_STOP;
+    return status >= 0 && status >> EVENT_SHIFT == EVENT_STOP;
 }
 
 /* Until the thread stands where registers can be changed. Signals that come first are delivered. */
-static bool interrupt_thread(int32_t tid) {
+static bool interrupt_thread(pi_kill_tree *tree, int32_t tid) {
+    raw_ptrace(PTRACE_INTERRUPT, tid, 0, 0);
+    int signal = pi_kill_take_stop(tree, tid);
+    if (signal >= 0) /* it stands, and will again behind this */
+        raw_ptrace(PTRACE_CONT, tid, 0, (uintptr_t)signal);
     int status = wait_for_stop(tid);
     while (status >= 0 && !is_interrupt(status)) {
         bool is_signal = status >> EVENT_SHIFT == 0;
@@ -91,73 +109,124 @@ static bool interrupt_thread(int32_t tid) {
     return is_interrupt(status);
 }
 
-static long run_call(int32_t tid, const struct user_regs_struct *before, uint64_t instruction) {
-    struct user_regs_struct registers = *before;
-    registers.rip = instruction;
+/* Until it stands before or behind a system call. All that can come first are stops for SIGSTOP,
+ * which are left for later. */
+static bool wait_for_call(int32_t tid) {
+    for (;;) {
+        if (raw_ptrace(PTRACE_SYSCALL, tid, 0, 0) != 0)
+            return false;
+        int status = wait_for_stop(tid);
+        if (status < 0 || status >> EVENT_SHIFT == 0)
+            return status >= 0 && WSTOPSIG(status) == CALL_STOP;
+    }
+}
+
+/* Makes the thread call prctl: its answer. */
+static long call_prctl(const borrowed *thread, long option, uint64_t argument) {
+    struct user_regs_struct registers = thread->before;
+    registers.rip = thread->instruction;
     registers.rax = SYS_prctl;
-    registers.rdi = PR_SET_CHILD_SUBREAPER;
-    registers.rsi = 1;
+    registers.rdi = (uint64_t)option;
+    registers.rsi = argument;
     registers.rdx = registers.r10 = registers.r8 = 0;
     registers.orig_rax = UINT64_MAX; /* nothing to restart */
-    if (raw_ptrace(PTRACE_SETREGS, tid, 0, (uintptr_t)&registers) != 0)
-        return -1;
-    /* In, and out. */
-    for (int stop = 0; stop < 2; stop++)
-        if (raw_ptrace(PTRACE_SYSCALL, tid, 0, 0) != 0 || wait_for_stop(tid) < 0)
-            return -1;
-    if (raw_ptrace(PTRACE_GETREGS, tid, 0, (uintptr_t)&registers) != 0)
+    if (raw_ptrace(PTRACE_SETREGS, thread->tid, 0, (uintptr_t)&registers) != 0 ||
+        !wait_for_call(thread->tid) || !wait_for_call(thread->tid) ||
+        raw_ptrace(PTRACE_GETREGS, thread->tid, 0, (uintptr_t)&registers) != 0)
         return -1;
     return (long)registers.rax;
 }
 
-/* Back to where it was interrupted, so that the call it was in can be restarted by the kernel. */
-static void put_back(int32_t tid, const struct user_regs_struct *before, uint64_t mask) {
-    raw_ptrace(PTRACE_SETREGS, tid, 0, (uintptr_t)before);
-    raw_ptrace(PTRACE_SETSIGMASK, tid, SIGNAL_SET_BYTES, (uintptr_t)&mask);
-    raw_ptrace(PTRACE_INTERRUPT, tid, 0, 0);
-    raw_ptrace(PTRACE_CONT, tid, 0, 0);
+/* Where a filter of the process's own could judge the call, or answer it by killing, it is put
+ * aside; that takes privileges. Without them it is only tried on who is to be killed anyway. */
+static bool may_call(const pi_kill_tree *tree, int32_t tid) {
+    uint64_t dispatch[4] = {0};
+    if (raw_ptrace(GET_USER_DISPATCH, tid, sizeof dispatch, (uintptr_t)dispatch) == 0 &&
+        dispatch[0] != 0)
+        return false; /* it has its own calls sent back to it as signals */
+    return raw_ptrace(PTRACE_SETOPTIONS, tid, 0, ADOPT_OPTIONS) == 0 &&
+           (pi_kill_read_status(tree, tid, "Seccomp") == 0 ||
+            raw_ptrace(PTRACE_SETOPTIONS, tid, 0, ADOPT_OPTIONS | PTRACE_O_SUSPEND_SECCOMP) == 0 ||
+            tree->grace_ns == 0);
 }
 
-static bool adopt_through(int32_t tid, uint64_t instruction) {
-    struct user_regs_struct before;
-    uint64_t mask, all = UINT64_MAX;
-    if (!interrupt_thread(tid) || raw_ptrace(PTRACE_GETREGS, tid, 0, (uintptr_t)&before) != 0)
-        return false;
-    bool is_ready = before.cs == USER_CODE_SEGMENT &&
-                    raw_ptrace(PTRACE_GETSIGMASK, tid, SIGNAL_SET_BYTES, (uintptr_t)&mask) == 0 &&
-                    raw_ptrace(PTRACE_SETSIGMASK, tid, SIGNAL_SET_BYTES, (uintptr_t)&all) == 0;
-    if (!is_ready) {
-        raw_ptrace(PTRACE_INTERRUPT, tid, 0, 0);
-        raw_ptrace(PTRACE_CONT, tid, 0, 0);
-        return false;
-    }
-    long result = run_call(tid, &before, instruction);
-    put_back(tid, &before, mask);
-    return result == 0;
+/* Lets it run until it stops again, from where it was interrupted, so that the call it was in can
+ * be restarted by the kernel. */
+static void give_back(const borrowed *thread) {
+    raw_ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
+    raw_ptrace(PTRACE_CONT, thread->tid, 0, 0);
 }
 
-/* A filter could answer the call by killing. The host makes the call itself (kill.c). */
-static bool can_adopt(const pi_kill_tree *tree, const pi_kill_member *root) {
-    return !root->has_ended && root->hold == PI_KILL_SEIZED && !root->is_last &&
-           pi_kill_read_status(tree, root->pid, "Seccomp") == 0;
+static bool borrow(pi_kill_tree *tree, borrowed *thread) {
+    uint64_t all = UINT64_MAX;
+    if (!interrupt_thread(tree, thread->tid))
+        return false;
+    if (raw_ptrace(PTRACE_GETREGS, thread->tid, 0, (uintptr_t)&thread->before) == 0 &&
+        thread->before.cs == USER_CODE_SEGMENT && may_call(tree, thread->tid) &&
+        raw_ptrace(PTRACE_GETSIGMASK, thread->tid, SIGNAL_SET_BYTES, (uintptr_t)&thread->mask) ==
+            0 &&
+        raw_ptrace(PTRACE_SETSIGMASK, thread->tid, SIGNAL_SET_BYTES, (uintptr_t)&all) == 0)
+        return true;
+    give_back(thread);
+    return false;
+}
+
+static void put_back(const borrowed *thread) {
+    raw_ptrace(PTRACE_SETREGS, thread->tid, 0, (uintptr_t)&thread->before);
+    raw_ptrace(PTRACE_SETSIGMASK, thread->tid, SIGNAL_SET_BYTES, (uintptr_t)&thread->mask);
+    raw_ptrace(PTRACE_SETOPTIONS, thread->tid, 0, ADOPT_OPTIONS & ~PTRACE_O_TRACESYSGOOD);
+    give_back(thread);
+}
+
+/* 1 or 0; -1 where it doesn't say. The answer is written below the stack's end. */
+static int is_reaper(const borrowed *thread) {
+    uint64_t address = (thread->before.rsp - 2 * RED_ZONE_BYTES) & ~UINT64_C(7);
+    uint64_t value = 0;
+    if (call_prctl(thread, PR_GET_CHILD_SUBREAPER, address) != 0 ||
+        raw_ptrace(PTRACE_PEEKDATA, thread->tid, address, (uintptr_t)&value) != 0)
+        return -1;
+    return (uint32_t)value != 0;
+}
+
+/* Through this thread, where it can be; false once it is done. */
+static bool adopt_through(pi_kill_tree *tree, int32_t pid, int32_t tid) {
+    borrowed thread = {.tid = tid, .instruction = tree->adopt_instruction};
+    char state = pi_kill_thread_state(tree, pid, tid);
+    if (pi_kill_index_find(&tree->threads, tid) < 0 || state == 'D' || state == 'Z' ||
+        !borrow(tree, &thread))
+        return true;
+    int was_reaper = is_reaper(&thread);
+    bool is_done =
+        was_reaper == 1 || (was_reaper == 0 && call_prctl(&thread, PR_SET_CHILD_SUBREAPER, 1) == 0);
+    tree->adopted_through = was_reaper == 0 && is_done ? tid : 0;
+    put_back(&thread);
+    if (is_done)
+        pi_kill_gain_reaper(tree);
+    return !is_done;
 }
 
 void pi_kill_adopt(pi_kill_tree *tree) {
     pi_kill_member *root = &tree->members[0];
-    if (tree->host_is_reaper) {
-        tree->has_reaper = true;
-        tree->is_exact = true;
+    if (tree->has_reaper || root->has_ended)
+        return;
+    if (tree->host_is_reaper) { /* it has made the call itself */
+        pi_kill_gain_reaper(tree);
         return;
     }
-    pi_kill_seize(tree, root);
-    if (!can_adopt(tree, root) || pi_kill_index_find(&tree->threads, root->pid) < 0)
+    if (root->is_last || tree->never_trace)
         return;
-    uint64_t instruction = find_instruction(tree);
-    if (instruction == 0 || !adopt_through(root->pid, instruction))
+    if (root->hold == PI_KILL_RUNS)
+        pi_kill_seize(tree, root);
+    tree->adopt_instruction = root->hold == PI_KILL_SEIZED ? find_instruction(tree) : 0;
+    if (tree->adopt_instruction != 0)
+        pi_kill_each_thread(tree, root->pid, adopt_through);
+    root->is_reaper = tree->has_reaper;
+}
+
+void pi_kill_undo_adoption(pi_kill_tree *tree) {
+    borrowed thread = {.tid = tree->adopted_through, .instruction = tree->adopt_instruction};
+    if (!tree->has_reaper || tree->adopted_through == 0 || !borrow(tree, &thread))
         return;
-    root->is_reaper = true;
-    tree->has_reaper = true;
-    if (!tree->is_exact) /* what was given to init until now is lost */
-        tree->read_at_ns = raw_now_ns();
-    tree->is_exact = true;
+    call_prctl(&thread, PR_SET_CHILD_SUBREAPER, 0);
+    put_back(&thread);
 }

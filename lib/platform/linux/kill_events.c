@@ -11,7 +11,7 @@
 
 /* The kernel's process events: a netlink multicast group that tells of every fork on the system. */
 
-enum { RECEIVE_BUFFER_BYTES = 64 * 1024 * 1024, MOST_AT_ONCE = 4096 };
+enum { RECEIVE_BUFFER_BYTES = 64 * 1024 * 1024, MOST_AT_ONCE = 4096, NS_PER_TICK = 10000000 };
 
 /* struct cn_msg without the flexible array at its end. */
 typedef struct connector_message {
@@ -51,21 +51,32 @@ static void filter_events(int events) {
               0);
 }
 
-/* More than the kernel allows is cut to what it does. */
-static void enlarge_buffer(int events) {
+/* Whether all of it was granted, which takes CAP_NET_ADMIN; else it is what the system allows, some
+ * hundred events. */
+static bool enlarge_buffer(int events) {
     int size = RECEIVE_BUFFER_BYTES;
     if (raw_call6(SYS_setsockopt, events, SOL_SOCKET, SO_RCVBUFFORCE, (long)&size, sizeof size,
-                  0) != 0)
-        raw_call6(SYS_setsockopt, events, SOL_SOCKET, SO_RCVBUF, (long)&size, sizeof size, 0);
+                  0) == 0)
+        return true;
+    raw_call6(SYS_setsockopt, events, SOL_SOCKET, SO_RCVBUF, (long)&size, sizeof size, 0);
+    return false;
 }
 
-static long subscribe(const pi_kill_tree *tree, int events, uint32_t operation) {
+/* What tells our subscription from those of others, whose answers come to all: pids don't, since
+ * every namespace has its own. */
+typedef struct cookie {
+    uint32_t seq;
+    uint32_t ack;
+} cookie;
+
+static long subscribe(int events, cookie ours, uint32_t operation) {
     subscription asked = {.operation = operation};
     asked.header.nlmsg_len = NLMSG_LENGTH(sizeof asked.message + sizeof asked.operation);
     asked.header.nlmsg_type = NLMSG_DONE;
     asked.message.id.idx = CN_IDX_PROC;
     asked.message.id.val = CN_VAL_PROC;
-    asked.message.ack = (uint32_t)tree->own_pid;
+    asked.message.seq = ours.seq;
+    asked.message.ack = ours.ack;
     asked.message.len = sizeof asked.operation;
     return raw_call6(SYS_sendto, events, (long)&asked, asked.header.nlmsg_len, 0, 0, 0);
 }
@@ -89,25 +100,36 @@ static bool is_event(const event_message *message, long length) {
            message->message.id.idx == CN_IDX_PROC && message->message.id.val == CN_VAL_PROC;
 }
 
+/* What the start times in /proc count from. */
+static uint64_t now_since_boot_ns(void) {
+    struct timespec now = {0, 0};
+    raw_call(SYS_clock_gettime, CLOCK_BOOTTIME, (long)&now, 0, 0);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 /* The answer to a subscription is there when the call that asked returns. Where the kernel has no
  * events for us (another namespace, no permission) there is none, or one with an error. */
-static bool was_accepted(const pi_kill_tree *tree, int events) {
+static bool was_accepted(pi_kill_tree *tree, int events, cookie ours) {
     event_message message;
     long length;
     while ((length = receive(events, &message)) >= 0)
         if (is_event(&message, length) && message.event.what == PROC_EVENT_NONE &&
-            message.message.ack == (uint32_t)tree->own_pid + 1)
+            message.message.seq == ours.seq && message.message.ack == ours.ack + 1) {
+            tree->events_epoch_ns = now_since_boot_ns() - message.event.timestamp_ns;
             return message.event.event_data.ack.err == 0;
+        }
     return false;
 }
 
-static bool open_subscription(const pi_kill_tree *tree, int events) {
+static bool open_subscription(pi_kill_tree *tree, int events) {
     struct sockaddr_nl group = {.nl_family = AF_NETLINK, .nl_groups = CN_IDX_PROC};
-    if (raw_call(SYS_bind, events, (long)&group, sizeof group, 0) != 0)
+    cookie ours;
+    if (raw_call(SYS_getrandom, (long)&ours, sizeof ours, 0, 0) != sizeof ours ||
+        raw_call(SYS_bind, events, (long)&group, sizeof group, 0) != 0)
         return false;
-    enlarge_buffer(events);
+    tree->events_are_sure = enlarge_buffer(events);
     filter_events(events);
-    return subscribe(tree, events, PROC_CN_MCAST_LISTEN) > 0 && was_accepted(tree, events);
+    return subscribe(events, ours, PROC_CN_MCAST_LISTEN) > 0 && was_accepted(tree, events, ours);
 }
 
 void pi_kill_open_events(pi_kill_tree *tree) {
@@ -121,27 +143,26 @@ void pi_kill_open_events(pi_kill_tree *tree) {
     else
         raw_close((int)events);
     tree->is_exact = tree->events >= 0;
+    tree->events_are_sure &= tree->events >= 0;
 }
 
 void pi_kill_read_events(pi_kill_tree *tree) {
     event_message message;
     for (int count = 0; tree->events >= 0 && count < MOST_AT_ONCE; count++) {
         long length = receive(tree->events, &message);
-        if (length == -ENOBUFS) {
-            /* Some were lost: from here on a number may belong to another process than we know, and
-             * lineage has to come from elsewhere. */
-            pi_kill_close_events(tree);
-            tree->is_exact = tree->has_reaper;
-            return;
-        }
+        if (length == -ENOBUFS)
+            pi_kill_lose_events(tree);
         if (length < 0)
             return;
         if (!is_event(&message, length) || message.event.what != PROC_EVENT_FORK)
             continue;
-        int32_t parent = message.event.event_data.fork.parent_tgid;
-        int32_t child = message.event.event_data.fork.child_tgid;
-        if (message.event.event_data.fork.child_pid == child) /* else it is a thread */
-            pi_kill_note_fork(tree, parent, child);
+        pi_kill_fork fork = {
+            .parent_pid = message.event.event_data.fork.parent_tgid,
+            .child_pid = message.event.event_data.fork.child_tgid,
+            .at_ticks = (tree->events_epoch_ns + message.event.timestamp_ns) / NS_PER_TICK,
+        };
+        if (message.event.event_data.fork.child_pid == fork.child_pid) /* else it is a thread */
+            pi_kill_note_fork(tree, &fork);
         if (count == MOST_AT_ONCE - 1)
             tree->heard_news = true; /* there may be more */
     }
@@ -150,7 +171,7 @@ void pi_kill_read_events(pi_kill_tree *tree) {
 void pi_kill_close_events(pi_kill_tree *tree) {
     if (tree->events < 0)
         return;
-    subscribe(tree, tree->events, PROC_CN_MCAST_IGNORE);
+    subscribe(tree->events, (cookie){0, 0}, PROC_CN_MCAST_IGNORE);
     raw_close(tree->events);
     tree->events = -1;
 }

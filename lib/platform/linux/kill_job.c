@@ -10,10 +10,8 @@
 
 enum { STEP_NS = 10000000, LOOK_INTERVAL_NS = 50000000 };
 
-static const uint64_t hold_limit_ns = UINT64_C(2000000000);
-
 static bool is_left(const pi_kill_tree *tree) {
-    return tree->ended_count < tree->member_count;
+    return tree->live_count != 0;
 }
 
 /* Every member takes a descriptor. The limit is the helper's own. */
@@ -38,10 +36,8 @@ static void check_member(pi_kill_tree *tree, pi_kill_member *member) {
             refuse(tree, PI_KILL_HOLDS_HOST, member->pid, 0);
         return;
     }
-    uint32_t owner;
-    if (pi_kill_read_owner(tree, member->pid, &owner) == 0 && tree->user_id != UINT64_MAX &&
-        owner != tree->user_id) {
-        tree->refused_user_id = owner;
+    if (member->is_other_users) {
+        pi_kill_read_owner(tree, member->pid, &tree->refused_user_id);
         refuse(tree, PI_KILL_OTHER_USER, member->pid, 0);
         return;
     }
@@ -51,6 +47,7 @@ static void check_member(pi_kill_tree *tree, pi_kill_member *member) {
 }
 
 static bool read_and_check(pi_kill_tree *tree) {
+    tree->refusal = PI_KILL_ACCEPTED;
     int result = pi_kill_open_wait(tree);
     if (result == 0)
         result = pi_kill_read_tree(tree);
@@ -66,26 +63,41 @@ static bool read_and_check(pi_kill_tree *tree) {
 }
 
 /* SIGCONT, too: what is stopped hears no SIGTERM. */
-static void ask_to_end(pi_kill_tree *tree) {
-    uint64_t until = raw_now_ns() + tree->grace_ns, next_look = 0;
-    size_t asked = tree->member_count;
+static void send_term(pi_kill_tree *tree) {
     tree->has_begun = true;
-    for (size_t i = 0; i < asked; i++) {
+    tree->asked_at_ns = raw_now_ns();
+    for (size_t i = 0, asked = tree->member_count; i < asked; i++) {
         pi_kill_member *member = &tree->members[i];
-        if (member->has_ended || member->is_last)
+        if (member->has_ended || member->is_last || member->is_other_users)
             continue;
         pi_kill_send(tree, member, SIGTERM);
         pi_kill_send(tree, member, SIGCONT);
     }
+}
+
+static void tie_live(pi_kill_tree *tree, uint32_t i) {
+    pi_kill_member *member = pi_kill_live_member(tree, i);
+    if (member != NULL)
+        pi_kill_tie(tree, member);
+}
+
+/* The root ends early in this, mostly, and with it the reaper: where the kernel's events may fail
+ * us the members are traced meanwhile. */
+static void ask_to_end(pi_kill_tree *tree) {
+    uint64_t next_look = 0;
+    if (!tree->events_are_sure)
+        pi_kill_follow_all(tree);
+    send_term(tree);
+    uint64_t until = tree->asked_at_ns + tree->grace_ns;
     for (;;) {
         uint64_t now = raw_now_ns();
-        for (size_t i = 0; i < tree->member_count; i++)
-            pi_kill_tie(tree, &tree->members[i]);
-        bool only_host = tree->ended_count + (tree->include_host ? 1 : 0) >= tree->member_count;
+        for (uint32_t i = tree->live_count; i-- > 0;)
+            tie_live(tree, i);
+        bool only_host = tree->live_count <= (tree->include_host ? 1 : 0);
         if (now >= until || pi_helper_must_stop(tree->helper))
             return;
-        if (only_host && !pi_kill_wait(tree, 0)) /* nor has any forked before it ended */
-            return;
+        if (only_host && !pi_kill_wait(tree, 0) && (is_left(tree) || !tree->has_tracees))
+            return; /* nor has any forked before it ended */
         if (tree->events < 0 && now >= next_look) {
             pi_kill_look_again(tree);
             next_look = raw_now_ns() + LOOK_INTERVAL_NS;
@@ -94,89 +106,52 @@ static void ask_to_end(pi_kill_tree *tree) {
     }
 }
 
-static void hold_member(pi_kill_tree *tree, pi_kill_member *member) {
-    pi_kill_tie(tree, member);
-    if (member->hold == PI_KILL_RUNS && !member->has_ended)
-        pi_kill_seize(tree, member);
-    /* Where no link is lost there is nothing to stop for. */
-    if (member->has_ended || member->hold != PI_KILL_REFUSED || member->is_last ||
-        tree->events >= 0 || tree->has_reaper)
-        return;
-    int result = pi_kill_send(tree, member, SIGSTOP);
-    if (result == 0)
-        member->hold = PI_KILL_STOPPED;
-    else
-        member->os_errno = -result;
-}
-
-static bool are_held(pi_kill_tree *tree, bool look_closer) {
-    bool held = true;
-    for (size_t i = 0; i < tree->member_count; i++) {
-        pi_kill_member *member = &tree->members[i];
-        if (member->has_ended)
-            continue;
-        hold_member(tree, member);
-        if (look_closer && member->hold == PI_KILL_SEIZED && member->running_threads != 0)
-            pi_kill_count_running(tree, member);
-        if (!pi_kill_is_held(tree, member))
-            held = false;
-    }
-    return held;
-}
-
-static bool look_again(pi_kill_tree *tree) {
-    return (tree->has_reaper && pi_kill_look_for_orphans(tree)) || pi_kill_look_again(tree);
-}
-
-/* Until all members stand, or have ended, and nothing is new. What can't be brought to stand in
- * time is killed as it is. */
-static void hold(pi_kill_tree *tree) {
-    uint64_t until = raw_now_ns() + hold_limit_ns;
-    tree->phase = PI_KILL_HOLDING;
-    tree->has_begun = true;
-    bool had_news = true;
-    pi_kill_adopt(tree);
-    while (raw_now_ns() < until && !pi_helper_must_stop(tree->helper)) {
-        if (tree->has_reaper)
-            pi_kill_look_for_orphans(tree);
-        bool held = are_held(tree, !had_news);
-        if (held && !pi_kill_wait(tree, 0)) {
-            if (tree->events >= 0 || !look_again(tree))
-                return;
-        } else {
-            had_news = pi_kill_wait(tree, STEP_NS / 5);
-        }
-    }
-}
-
 /* Members without a descriptor, and those whose threads wait for another tracer, end unheard. */
 static void look_for_ended(pi_kill_tree *tree) {
-    for (size_t i = 0; i < tree->member_count; i++)
-        if (!tree->members[i].has_ended && pi_kill_has_ended(tree, tree->members[i].pid))
-            pi_kill_mark_ended(tree, &tree->members[i]);
+    for (uint32_t i = tree->live_count; i-- > 0;) {
+        pi_kill_member *member = pi_kill_live_member(tree, i);
+        if (member != NULL && pi_kill_has_ended(tree, member->pid))
+            pi_kill_mark_ended(tree, member);
+    }
 }
 
-static size_t count_later(const pi_kill_tree *tree) {
-    size_t count = 0;
-    for (size_t i = 0; i < tree->member_count; i++)
-        if (!tree->members[i].has_ended && (tree->members[i].is_last || tree->members[i].is_reaper))
-            count++;
-    return count;
+/* Where orphans are with the reaper, and where a full table had no place for some. */
+static bool is_look_due(const pi_kill_tree *tree) {
+    return tree->has_reaper || tree->is_full;
+}
+
+/* Kills who hasn't been killed: how many are left, but for those whose turn it isn't, and who can't
+ * be signalled. */
+static uint32_t kill_left(pi_kill_tree *tree) {
+    uint32_t left = 0;
+    for (uint32_t i = tree->live_count; i-- > 0;) {
+        pi_kill_member *member = pi_kill_live_member(tree, i);
+        if (member == NULL)
+            continue;
+        pi_kill_kill_member(tree, member);
+        left += !member->has_ended && member->was_signalled;
+    }
+    return left;
+}
+
+/* Members whose turn it isn't, and who can't be signalled, are spared. With them gone, too, nobody
+ * is left that we trace, unless it is one that hasn't run yet since it was forked. */
+static bool is_done(pi_kill_tree *tree) {
+    return !(is_look_due(tree) && pi_kill_look_again(tree)) &&
+           (is_left(tree) || !tree->has_tracees);
 }
 
 /* Kills all but those who come later, and waits for their ends; true when none is left. */
 static bool kill_now(pi_kill_tree *tree, uint64_t until) {
-    for (size_t i = 0; i < tree->member_count; i++)
+    for (size_t i = 0; i < tree->member_count; i++) /* parents first: they start no others */
         pi_kill_kill_member(tree, &tree->members[i]);
     uint64_t step = STEP_NS;
     for (uint64_t now; (now = raw_now_ns()) < until;) {
-        size_t later = count_later(tree);
-        if (tree->ended_count + later >= tree->member_count) {
-            if (!pi_kill_wait(tree, 0) && !(later != 0 && look_again(tree)))
-                return true;
-        } else if (!pi_kill_wait(tree, until - now < step ? until - now : step)) {
+        if (kill_left(tree) == 0 && !pi_kill_wait(tree, 0) && is_done(tree))
+            return true;
+        if (!pi_kill_wait(tree, until - now < step ? until - now : step)) {
             look_for_ended(tree);
-            step *= 2;
+            step = step < 8 * STEP_NS ? 2 * step : step;
         }
     }
     return false;
@@ -190,8 +165,8 @@ static void kill_all(pi_kill_tree *tree) {
     /* The last part is for the reaper, whose end takes a moment, too. */
     if (!kill_now(tree, until - tree->limit_ns / 4) && pi_kill_wait(tree, 0))
         tree->is_exact = false; /* it goes on forking, faster than we hear */
-    for (size_t i = 0; i < tree->member_count; i++)
-        tree->members[i].is_reaper = false;
+    tree->members[0].is_reaper = false;
+    tree->has_reaper = false;
     kill_now(tree, until);
     if (!tree->include_host)
         return;
@@ -203,6 +178,7 @@ static void kill_all(pi_kill_tree *tree) {
 void pi_kill_job(pi_helper *helper, void *argument) {
     pi_kill_tree *tree = argument;
     tree->helper = helper;
+    tree->end_by_ns = raw_now_ns() + helper->limit_ns;
     tree->own_pid = (int32_t)raw_call(SYS_getpid, 0, 0, 0, 0);
     raise_descriptor_limit();
     pi_kill_open_events(tree);
@@ -213,10 +189,10 @@ void pi_kill_job(pi_helper *helper, void *argument) {
         ask_to_end(tree);
     }
     if (is_left(tree) && !pi_helper_must_stop(helper))
-        hold(tree);
+        pi_kill_hold_all(tree);
     if (is_left(tree) && pi_helper_must_stop(helper)) {
         refuse(tree, PI_KILL_CANCELLED, tree->root_pid, 0);
-        pi_kill_let_go(tree);
+        pi_kill_release_all(tree);
         return;
     }
     if (is_left(tree)) {

@@ -7,48 +7,42 @@
 
 /* Who is a member, and what is done with one that is found. */
 
-enum { TICKS_PER_SECOND = 100, TICK_SLACK = 2, ENDING_STEPS = 50, ENDING_STEP_NS = 200000 };
-
 pi_kill_member *pi_kill_find_member(pi_kill_tree *tree, int32_t pid) {
     int32_t place = pi_kill_index_find(&tree->members_by_pid, pid);
     return place < 0 ? NULL : &tree->members[place];
 }
 
+pi_kill_member *pi_kill_live_member(pi_kill_tree *tree, uint32_t i) {
+    return i < tree->live_count ? &tree->members[tree->live[i]] : NULL;
+}
+
+static void add_to_live(pi_kill_tree *tree, pi_kill_member *member) {
+    member->live_place = tree->live_count;
+    tree->live[tree->live_count++] = (uint32_t)(member - tree->members);
+}
+
+static void remove_from_live(pi_kill_tree *tree, const pi_kill_member *member) {
+    uint32_t last = tree->live[--tree->live_count];
+    tree->live[member->live_place] = last;
+    tree->members[last].live_place = member->live_place;
+}
+
 /* Until a process has been waited for nobody else can have its number. */
 static bool keeps_its_number(pi_kill_tree *tree, pi_kill_member *member) {
-    return member->pidfd >= 0 && pi_kill_send(tree, member, 0) != -ESRCH;
-}
-
-/* A process goes to another parent when its own ends: a moment before that can be seen. */
-static bool has_lost_parent(pi_kill_tree *tree, int32_t parent) {
-    const pi_kill_member *member = pi_kill_find_member(tree, parent);
-    if (member == NULL || member->has_ended)
-        return true;
-    for (int step = 0; step < ENDING_STEPS; step++) {
-        struct timespec while_it_ends = {0, ENDING_STEP_NS};
-        pi_kill_process process;
-        if (pi_kill_has_ended(tree, parent))
-            return true;
-        if (pi_kill_read_process(tree, parent, &process) == 0 && !process.is_exiting)
-            return false;
-        raw_call(SYS_nanosleep, (long)&while_it_ends, 0, 0, 0);
-    }
-    return false;
-}
-
-static bool came_from(pi_kill_tree *tree, const pi_kill_process *process, int32_t parent) {
-    return process->parent_pid == parent || has_lost_parent(tree, parent);
+    return member->is_tied && !member->has_ended && pi_kill_send(tree, member, 0) != -ESRCH;
 }
 
 void pi_kill_mark_ended(pi_kill_tree *tree, pi_kill_member *member) {
     if (member->has_ended)
         return;
     member->has_ended = true;
-    tree->ended_count++;
+    remove_from_live(tree, member);
     tree->heard_news = true;
     if (member->pidfd >= 0)
         raw_close(member->pidfd);
     member->pidfd = -1;
+    if (member->is_reaper)
+        pi_kill_lose_reaper(tree);
 }
 
 static void fill_member(pi_kill_member *member, const pi_kill_process *process) {
@@ -58,41 +52,65 @@ static void fill_member(pi_kill_member *member, const pi_kill_process *process) 
         member->name[i] = process->name[i];
 }
 
+/* Those that came and went unseen would fill the table where forking never pauses. */
+static bool is_spent(const pi_kill_tree *tree, const pi_kill_member *member) {
+    return member->has_ended && !member->was_signalled && member != &tree->members[0];
+}
+
+/* The record of such a one, where the table is full; NULL for none. */
+static pi_kill_member *find_spent(pi_kill_tree *tree) {
+    for (; tree->spent_place < PI_KILL_MAX_MEMBERS; tree->spent_place++)
+        if (is_spent(tree, &tree->members[tree->spent_place]))
+            return &tree->members[tree->spent_place++];
+    return NULL;
+}
+
 /* A new record; `old` is one that may be used again, or NULL. */
 static pi_kill_member *add_member(pi_kill_tree *tree, const pi_kill_process *process,
                                   pi_kill_member *old) {
-    pi_kill_member *member = old != NULL ? old : &tree->members[tree->member_count];
-    if (old != NULL) {
-        tree->ended_count--;
-    } else if (tree->member_count == PI_KILL_MAX_MEMBERS) {
-        tree->is_full = true;
-        return NULL;
+    pi_kill_member *member = old;
+    if (member == NULL && tree->member_count == PI_KILL_MAX_MEMBERS)
+        member = find_spent(tree);
+    if (member != NULL) {
+        pi_kill_index_remove(&tree->members_by_pid, member->pid);
+    } else if (tree->member_count < PI_KILL_MAX_MEMBERS) {
+        member = &tree->members[tree->member_count++];
     } else {
-        tree->member_count++;
+        tree->is_full = true;
+        tree->is_exact = false;
+        return NULL;
     }
     pi_kill_index_set(&tree->members_by_pid, process->pid, (int32_t)(member - tree->members));
-    *member = (pi_kill_member){.pid = process->pid, .parent_pid = process->parent_pid, .pidfd = -1};
+    *member = (pi_kill_member){.pid = process->pid,
+                               .parent_pid = process->parent_pid,
+                               .latest_start_ticks = process->start_ticks,
+                               .pidfd = -1};
     fill_member(member, process);
+    add_to_live(tree, member);
     tree->heard_news = true;
     return member;
 }
 
-/* That it is the process that was found or heard of, and not a later owner of its number. */
-static bool is_same(pi_kill_tree *tree, const pi_kill_member *member,
-                    const pi_kill_process *process) {
-    bool is_of_time = member->start_ticks != 0
-                          ? process->start_ticks == member->start_ticks
-                          : process->start_ticks + TICK_SLACK >= tree->walk_start_ticks;
-    return is_of_time && came_from(tree, process, member->parent_pid);
+/* That it is the process that was found or heard of, and not a later owner of its number. When a
+ * fork was heard of the number was free until then: whoever has it, and started no later, is it. */
+static bool is_same(const pi_kill_member *member, const pi_kill_process *process) {
+    return member->start_ticks != 0 ? process->start_ticks == member->start_ticks
+                                    : process->start_ticks <= member->latest_start_ticks;
 }
 
 static bool look_at(pi_kill_tree *tree, pi_kill_member *member) {
     pi_kill_process process;
-    if (pi_kill_read_process(tree, member->pid, &process) != 0 ||
-        !is_same(tree, member, &process) || pi_kill_has_ended(tree, member->pid))
+    if (pi_kill_read_process(tree, member->pid, &process) != 0 || !is_same(member, &process) ||
+        pi_kill_has_ended(tree, member->pid))
         return false;
     fill_member(member, &process);
     return true;
+}
+
+static bool is_allowed(const pi_kill_tree *tree, const pi_kill_member *member) {
+    uint32_t owner;
+    return tree->user_id == UINT64_MAX || pi_kill_read_owner(tree, member->pid, &owner) != 0 ||
+           owner == tree->user_id;
 }
 
 int pi_kill_tie(pi_kill_tree *tree, pi_kill_member *member) {
@@ -113,6 +131,7 @@ int pi_kill_tie(pi_kill_tree *tree, pi_kill_member *member) {
     member->pidfd = (int)pidfd;
     member->was_there = true;
     member->is_last = member->pid == tree->host_pid;
+    member->is_other_users = !is_allowed(tree, member);
     pi_kill_watch_member(tree, member);
     return 0;
 }
@@ -123,56 +142,74 @@ static void treat_found(pi_kill_tree *tree, pi_kill_member *member) {
     if (tree->phase == PI_KILL_LOOKING)
         return;
     pi_kill_tie(tree, member);
-    if (member->has_ended)
+    if (member->has_ended || member->is_other_users)
         return;
-    if (tree->phase == PI_KILL_HOLDING)
-        pi_kill_seize(tree, member);
-    else
+    if (tree->phase == PI_KILL_KILLING)
         pi_kill_kill_member(tree, member);
+    else
+        pi_kill_seize(tree, member);
 }
 
-void pi_kill_note_seized(pi_kill_tree *tree, int32_t pid) {
+pi_kill_member *pi_kill_note_seized(pi_kill_tree *tree, int32_t pid) {
     pi_kill_member *member = pi_kill_find_member(tree, pid);
-    if (member != NULL && !member->has_ended)
-        return;
     pi_kill_process process;
+    if (member != NULL && !member->has_ended)
+        return member;
     if (pi_kill_read_process(tree, pid, &process) != 0)
-        return;
+        return NULL;
     member = add_member(tree, &process, NULL);
     if (member == NULL)
-        return;
+        return NULL;
     member->hold = PI_KILL_SEIZED;
-    treat_found(tree, member);
+    pi_kill_tie(tree, member);
+    return member;
 }
 
-static void keep_fork(pi_kill_tree *tree, int32_t parent, int32_t child) {
-    if (tree->fork_count == PI_KILL_MAX_FORKS) {
-        pi_kill_close_events(tree);
-        tree->is_exact = false;
-        return;
-    }
-    tree->forks[tree->fork_count++] = (pi_kill_fork){parent, child};
+static void keep_fork(pi_kill_tree *tree, const pi_kill_fork *fork) {
+    if (tree->fork_count == PI_KILL_MAX_FORKS)
+        pi_kill_lose_events(tree);
+    else
+        tree->forks[tree->fork_count++] = *fork;
 }
 
-void pi_kill_note_fork(pi_kill_tree *tree, int32_t parent, int32_t child) {
+/* A member, and not a stranger who had its number before. */
+static bool is_member_fork(pi_kill_tree *tree, const pi_kill_fork *fork) {
+    const pi_kill_member *parent = pi_kill_find_member(tree, fork->parent_pid);
+    return parent != NULL && parent->start_ticks <= fork->at_ticks;
+}
+
+void pi_kill_note_fork(pi_kill_tree *tree, const pi_kill_fork *fork) {
     if (!tree->is_read) {
-        keep_fork(tree, parent, child);
+        keep_fork(tree, fork);
         return;
     }
-    pi_kill_member *known = pi_kill_find_member(tree, child);
+    pi_kill_member *known = pi_kill_find_member(tree, fork->child_pid);
     if (known != NULL && keeps_its_number(tree, known))
         return;
     /* The number has another owner from here on. */
-    pi_kill_index_remove(&tree->members_by_pid, child);
-    if (child == tree->own_pid || pi_kill_find_member(tree, parent) == NULL)
+    pi_kill_index_remove(&tree->members_by_pid, fork->child_pid);
+    if (known != NULL) {
+        known->is_tied = true;
+        pi_kill_mark_ended(tree, known);
+    }
+    if (fork->child_pid == tree->own_pid || !is_member_fork(tree, fork))
         return;
-    /* Those that came and went unseen would fill the table where forking never pauses. */
-    bool is_spent =
-        known != NULL && known->has_ended && !known->was_signalled && known->pid != tree->root_pid;
-    pi_kill_process process = {.pid = child, .parent_pid = parent};
-    pi_kill_member *member = add_member(tree, &process, is_spent ? known : NULL);
-    if (member != NULL)
-        treat_found(tree, member);
+    pi_kill_process process = {.pid = fork->child_pid, .parent_pid = fork->parent_pid};
+    pi_kill_member *member =
+        add_member(tree, &process, known != NULL && is_spent(tree, known) ? known : NULL);
+    if (member == NULL)
+        return;
+    member->latest_start_ticks = fork->at_ticks;
+    treat_found(tree, member);
+}
+
+/* Once the tree has been read a member may have ended, and a stranger have got its number, since
+ * the children were read: one that still keeps its number kept it all the time. */
+static bool is_child_of_member(pi_kill_tree *tree, const pi_kill_process *process) {
+    pi_kill_member *parent = pi_kill_find_member(tree, process->parent_pid);
+    return parent != NULL && !parent->has_ended && process->pid != tree->own_pid &&
+           process->start_ticks >= parent->start_ticks &&
+           (!tree->is_read || keeps_its_number(tree, parent));
 }
 
 /* Adds those of tree->processes whose parent is a member; true where there was one. */
@@ -180,12 +217,10 @@ static bool add_children(pi_kill_tree *tree) {
     size_t before = tree->member_count;
     for (size_t i = 0; i < tree->process_count; i++) {
         const pi_kill_process *process = &tree->processes[i];
-        const pi_kill_member *parent = pi_kill_find_member(tree, process->parent_pid);
-        if (parent == NULL || parent->has_ended || process->pid == tree->own_pid ||
-            process->start_ticks < parent->start_ticks)
-            continue;
         const pi_kill_member *known = pi_kill_find_member(tree, process->pid);
         if (known != NULL && (!known->has_ended || known->start_ticks == process->start_ticks))
+            continue;
+        if (!is_child_of_member(tree, process))
             continue;
         pi_kill_member *member = add_member(tree, process, NULL);
         if (member == NULL)
@@ -203,28 +238,6 @@ bool pi_kill_look_again(pi_kill_tree *tree) {
     while (add_children(tree))
         found = true;
     return found;
-}
-
-static void note_child(pi_kill_tree *tree, int32_t parent, int32_t child) {
-    if (pi_kill_find_member(tree, child) != NULL || child == tree->own_pid)
-        return;
-    pi_kill_process process = {.pid = child, .parent_pid = parent};
-    pi_kill_member *member = add_member(tree, &process, NULL);
-    if (member != NULL)
-        treat_found(tree, member);
-}
-
-bool pi_kill_look_for_orphans(pi_kill_tree *tree) {
-    size_t before = tree->member_count;
-    pi_kill_each_child(tree, tree->root_pid, note_child);
-    return tree->member_count != before;
-}
-
-static uint64_t now_ticks(void) {
-    struct timespec now = {0, 0};
-    raw_call(SYS_clock_gettime, CLOCK_BOOTTIME, (long)&now, 0, 0);
-    return (uint64_t)now.tv_sec * TICKS_PER_SECOND +
-           (uint64_t)now.tv_nsec / (1000000000 / TICKS_PER_SECOND);
 }
 
 static bool add_root(pi_kill_tree *tree) {
@@ -245,7 +258,6 @@ static bool add_root(pi_kill_tree *tree) {
 }
 
 int pi_kill_read_tree(pi_kill_tree *tree) {
-    tree->walk_start_ticks = now_ticks();
     int result = pi_kill_read_all(tree);
     if (result != 0)
         return result;
@@ -261,6 +273,6 @@ int pi_kill_read_tree(pi_kill_tree *tree) {
         return result;
     tree->is_read = true;
     for (size_t i = 0; i < tree->fork_count; i++)
-        pi_kill_note_fork(tree, tree->forks[i].parent_pid, tree->forks[i].child_pid);
+        pi_kill_note_fork(tree, &tree->forks[i]);
     return 0;
 }

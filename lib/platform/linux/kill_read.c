@@ -9,7 +9,6 @@
 /* What the helper reads of /proc, without libc. */
 
 /* include/linux/sched.h; part of the layout of stat's field 9. */
-#define PF_EXITING UINT64_C(0x00000004)
 #define PF_KTHREAD UINT64_C(0x00200000)
 
 enum { PATH_CAPACITY = 64, FILE_CAPACITY = 2048, ENTRIES_CAPACITY = 8192, EVENTS_INTERVAL = 32 };
@@ -90,7 +89,6 @@ static bool parse_stat(const char *bytes, const char *end, pi_kill_process *proc
     skip_fields(&at, end, 2);
     uint64_t flags = take_number(&at, end);
     process->is_kernel_thread = (flags & PF_KTHREAD) != 0;
-    process->is_exiting = (flags & PF_EXITING) != 0;
     skip_fields(&at, end, 10);
     process->thread_count = (uint32_t)take_number(&at, end);
     skip_fields(&at, end, 1);
@@ -238,33 +236,6 @@ int32_t pi_kill_read_status(const pi_kill_tree *tree, int32_t tid, const char *k
             line++;
     }
     return -1;
-}
-
-/* One thread's children: "PID PID PID ". A number may be cut at the end of a part. */
-static bool visit_children(pi_kill_tree *tree, int32_t pid, int32_t tid) {
-    char path[PATH_CAPACITY], bytes[ENTRIES_CAPACITY];
-    put_text(put_number(put_text(put_number(path, pid), "/task/"), tid), "/children");
-    long file = raw_open(tree->proc, path, O_RDONLY | O_CLOEXEC);
-    int64_t number = 0;
-    for (long length; file >= 0 && (length = raw_read((int)file, bytes, sizeof bytes)) > 0;)
-        for (long i = 0; i < length; i++) {
-            bool is_digit = bytes[i] >= '0' && bytes[i] <= '9';
-            if (is_digit && number <= INT32_MAX / 10)
-                number = number * 10 + (bytes[i] - '0');
-            if (!is_digit && number > 0)
-                tree->visit_child(tree, pid, (int32_t)number);
-            if (!is_digit)
-                number = 0;
-        }
-    if (file >= 0)
-        raw_close((int)file);
-    return true;
-}
-
-void pi_kill_each_child(pi_kill_tree *tree, int32_t pid,
-                        void (*visit)(pi_kill_tree *tree, int32_t parent, int32_t child)) {
-    tree->visit_child = visit;
-    pi_kill_each_thread(tree, pid, visit_children);
 }
 
 int pi_kill_read_owner(const pi_kill_tree *tree, int32_t pid, uint32_t *user_id) {

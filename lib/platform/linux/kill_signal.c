@@ -24,7 +24,8 @@ int pi_kill_send(pi_kill_tree *tree, pi_kill_member *member, int signal) {
 
 void pi_kill_kill_member(pi_kill_tree *tree, pi_kill_member *member) {
     pi_kill_tie(tree, member);
-    if (member->has_ended || member->is_last || member->is_reaper || member->was_signalled)
+    if (member->has_ended || member->is_last || member->is_reaper || member->was_signalled ||
+        member->is_other_users)
         return;
     int result = pi_kill_send(tree, member, SIGKILL);
     if (result == -ESRCH)
@@ -35,10 +36,21 @@ void pi_kill_kill_member(pi_kill_tree *tree, pi_kill_member *member) {
         member->was_signalled = true;
 }
 
-void pi_kill_let_go(pi_kill_tree *tree) {
-    for (size_t i = 0; i < tree->member_count; i++)
-        if (!tree->members[i].has_ended && tree->members[i].hold == PI_KILL_STOPPED)
-            pi_kill_send(tree, &tree->members[i], SIGCONT);
+void pi_kill_stop_member(pi_kill_tree *tree, pi_kill_member *member) {
+    member->had_stopped = pi_kill_thread_state(tree, member->pid, member->pid) == 'T';
+    int result = pi_kill_send(tree, member, SIGSTOP);
+    if (result == 0)
+        member->hold = PI_KILL_STOPPED;
+    else
+        member->os_errno = -result;
+}
+
+void pi_kill_continue_stopped(pi_kill_tree *tree) {
+    for (uint32_t i = tree->live_count; i-- > 0;) {
+        pi_kill_member *member = pi_kill_live_member(tree, i);
+        if (member != NULL && member->hold == PI_KILL_STOPPED && !member->had_stopped)
+            pi_kill_send(tree, member, SIGCONT);
+    }
 }
 
 static void watch(const pi_kill_tree *tree, int descriptor, uint64_t about) {

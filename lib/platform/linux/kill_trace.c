@@ -2,33 +2,72 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/ptrace.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 
 #include "platform/linux/helper_system_call.h"
 #include "platform/linux/kill_tree.h"
+#include "platform/linux/stop.h"
 
 /*
  * Holding members by tracing them. A seized thread is told to stop and is never let go on: it dies
  * where it stands. What it forks before it stops is seized, too, and stops before its first
- * instruction. Should the helper die, the kernel lets go of all of them, and they run on.
+ * instruction. While members are only followed, all that stops goes on at once. Should the helper
+ * die, the kernel lets go of all of them, and they run on.
  */
 
 enum {
     FORK_OPTIONS = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE,
-    LARGEST_PASSES = 100
+    LARGEST_PASSES = 100,
+    EVENT_SHIFT = 16,
+    EVENT_STOP = 128, /* PTRACE_EVENT_STOP, which libc's header lacks */
+    STATE_BITS = 7
 };
 
-/* What the index of threads holds: the member's place, and whether the thread stands. */
-static int32_t thread_value(const pi_kill_tree *tree, const pi_kill_member *member, bool stands) {
-    return (int32_t)(member - tree->members) * 2 + (stands ? 1 : 0);
+static const uint64_t seize_limit_ns = UINT64_C(5000000000);
+
+/*
+ * How a thread is, in the index of threads behind the member's place. RUNS: it was told to stop,
+ * and may still be in a fork that began before it was seized. FOLLOWED: it has stopped once, and
+ * runs on with all its forks traced. STANDS and what follows: it stands, and has yet to take the
+ * signal of this number, 0 for none.
+ */
+enum { RUNS, STRANGER, FOLLOWED, STANDS };
+
+static int32_t thread_value(const pi_kill_tree *tree, const pi_kill_member *member, int state) {
+    return (int32_t)((uint32_t)(member - tree->members) << STATE_BITS | (uint32_t)state);
 }
 
-static void add_thread(pi_kill_tree *tree, pi_kill_member *member, int32_t tid, bool stands) {
-    pi_kill_index_set(&tree->threads, tid, thread_value(tree, member, stands));
+static int state_of(int32_t value) {
+    return value & ((1 << STATE_BITS) - 1);
+}
+
+static pi_kill_member *member_of(pi_kill_tree *tree, int32_t value) {
+    return &tree->members[value >> STATE_BITS];
+}
+
+static void add_thread(pi_kill_tree *tree, pi_kill_member *member, int32_t tid, int state) {
+    pi_kill_index_set(&tree->threads, tid, thread_value(tree, member, state));
     member->hold = PI_KILL_SEIZED;
-    if (!stands)
+    if (state == RUNS)
         member->running_threads++;
     tree->heard_news = true;
+}
+
+/* That the number is still its thread's, now that tracing keeps it. */
+static bool is_thread_of(pi_kill_tree *tree, pi_kill_member *member, int32_t tid) {
+    pi_kill_process process;
+    if (tid != member->pid)
+        return pi_kill_thread_state(tree, member->pid, tid) != 'X';
+    if (member->pidfd >= 0)
+        return pi_kill_send(tree, member, 0) != -ESRCH;
+    return pi_kill_read_process(tree, tid, &process) == 0 &&
+           process.start_ticks == member->start_ticks;
+}
+
+/* Seized with its parent, and yet to report it: all its forks are traced. */
+static void add_attached(pi_kill_tree *tree, pi_kill_member *member, int32_t tid) {
+    add_thread(tree, member, tid, tree->phase == PI_KILL_FOLLOWING ? FOLLOWED : RUNS);
 }
 
 static bool seize_thread(pi_kill_tree *tree, int32_t pid, int32_t tid) {
@@ -37,56 +76,148 @@ static bool seize_thread(pi_kill_tree *tree, int32_t pid, int32_t tid) {
         return true;
     tree->has_begun = true;
     long result = raw_ptrace(PTRACE_SEIZE, tid, 0, FORK_OPTIONS);
-    if (result == 0) {
+    if (result == -EPERM && pi_kill_read_status(tree, tid, "TracerPid") == tree->own_pid) {
+        add_attached(tree, member, tid);
+        return true;
+    }
+    if (result != 0)
+        return true;
+    tree->found_untraced = true;
+    if (is_thread_of(tree, member, tid))
+        add_thread(tree, member, tid, RUNS);
+    else
+        pi_kill_index_set(&tree->threads, tid, STRANGER);
+    raw_ptrace(PTRACE_INTERRUPT, tid, 0, 0);
+    return true;
+}
+
+/* A process in the middle of an execve from a file system that doesn't answer can't be seized: the
+ * call waits for that. The kernel ends the helper then, and with it whatever it holds. */
+void pi_kill_seize(pi_kill_tree *tree, pi_kill_member *member) {
+    bool had_news = tree->heard_news;
+    if (!tree->never_trace) {
+        pi_helper_start_watchdog(tree->helper, seize_limit_ns);
+        seize_thread(tree, member->pid, member->pid); /* before it forks once more */
+        for (int pass = 0; pass < LARGEST_PASSES; pass++) {
+            tree->heard_news = false;
+            pi_kill_each_thread(tree, member->pid, seize_thread);
+            if (!tree->heard_news)
+                break;
+            had_news = true;
+        }
+        uint64_t now_ns = raw_now_ns();
+        pi_helper_start_watchdog(tree->helper,
+                                 tree->end_by_ns > now_ns ? tree->end_by_ns - now_ns : 1);
+    }
+    tree->heard_news = had_news;
+    if (member->hold != PI_KILL_RUNS)
+        return;
+    member->hold = PI_KILL_REFUSED;
+    tree->found_untraced = true;
+}
+
+static bool interrupt_thread(pi_kill_tree *tree, int32_t pid, int32_t tid) {
+    (void)pid;
+    int32_t value = pi_kill_index_find(&tree->threads, tid);
+    if (value >= 0 && state_of(value) == FOLLOWED) {
+        add_thread(tree, member_of(tree, value), tid, RUNS);
         raw_ptrace(PTRACE_INTERRUPT, tid, 0, 0);
-        add_thread(tree, member, tid, false);
-    } else if (result == -EPERM && pi_kill_read_status(tree, tid, "TracerPid") == tree->own_pid) {
-        add_thread(tree, member, tid, false); /* seized with its parent, and yet to report it */
     }
     return true;
 }
 
-void pi_kill_seize(pi_kill_tree *tree, pi_kill_member *member) {
-    bool had_news = tree->heard_news;
-    seize_thread(tree, member->pid, member->pid); /* before it forks once more */
-    for (int pass = 0; pass < LARGEST_PASSES; pass++) {
-        tree->heard_news = false;
-        pi_kill_each_thread(tree, member->pid, seize_thread);
-        if (!tree->heard_news)
-            break;
-        had_news = true;
+void pi_kill_interrupt(pi_kill_tree *tree, pi_kill_member *member) {
+    pi_kill_each_thread(tree, member->pid, interrupt_thread);
+}
+
+static bool is_event(int status, int event) {
+    return status >> EVENT_SHIFT == event;
+}
+
+/* What the thread was about to take when it stopped; 0 where it stopped for another cause. */
+static int signal_of(int status) {
+    return is_event(status, 0) ? WSTOPSIG(status) : 0;
+}
+
+/* The call that the stop has interrupted is run again where it would answer EINTR for our sake. */
+static void repair_call(int32_t tid) {
+    struct user_regs_struct registers;
+    if (raw_ptrace(PTRACE_GETREGS, tid, 0, (uintptr_t)&registers) == 0 &&
+        pi_call_needs_restart(&registers))
+        pi_call_restart(tid);
+}
+
+/* One that its user has stopped stays so, and reports when it goes on. */
+static void resume(int32_t tid, int status) {
+    bool is_interrupt = is_event(status, EVENT_STOP);
+    bool is_stopped = is_interrupt && WSTOPSIG(status) != SIGTRAP;
+    if (is_interrupt && !is_stopped)
+        repair_call(tid);
+    raw_ptrace(is_stopped ? PTRACE_LISTEN : PTRACE_CONT, tid, 0, (uintptr_t)signal_of(status));
+}
+
+int pi_kill_take_stop(pi_kill_tree *tree, int32_t tid) {
+    int32_t value = pi_kill_index_find(&tree->threads, tid);
+    if (value < 0 || state_of(value) < STANDS)
+        return -1;
+    add_thread(tree, member_of(tree, value), tid, RUNS);
+    return state_of(value) - STANDS;
+}
+
+/* As if it had never been stopped. */
+static void detach(int32_t tid, int signal) {
+    if (signal == 0)
+        repair_call(tid);
+    raw_ptrace(PTRACE_DETACH, tid, 0, (uintptr_t)signal);
+}
+
+static bool detach_thread(pi_kill_tree *tree, int32_t pid, int32_t tid) {
+    (void)pid;
+    int32_t value = pi_kill_index_find(&tree->threads, tid);
+    if (value >= 0 && state_of(value) >= STANDS) {
+        detach(tid, state_of(value) - STANDS);
+        pi_kill_index_remove(&tree->threads, tid);
     }
-    tree->heard_news = had_news;
-    if (member->hold == PI_KILL_RUNS)
-        member->hold = PI_KILL_REFUSED;
+    return true;
+}
+
+void pi_kill_detach(pi_kill_tree *tree, pi_kill_member *member) {
+    pi_kill_each_thread(tree, member->pid, detach_thread);
 }
 
 /* A thread that we didn't seize: its process or parent was. */
-static void note_new_thread(pi_kill_tree *tree, int32_t tid) {
+static void add_new_thread(pi_kill_tree *tree, int32_t tid) {
     int32_t pid = pi_kill_read_status(tree, tid, "Tgid");
-    if (pid <= 0)
-        return;
-    if (pid == tid)
-        pi_kill_note_seized(tree, pid);
-    pi_kill_member *member = pi_kill_find_member(tree, pid);
+    pi_kill_member *member =
+        pid == tid ? pi_kill_note_seized(tree, pid) : pi_kill_find_member(tree, pid);
     if (member != NULL)
-        add_thread(tree, member, tid, true);
+        add_attached(tree, member, tid);
 }
 
-static void note_stop(pi_kill_tree *tree, int32_t tid) {
+static void note_stop(pi_kill_tree *tree, int32_t tid, int status) {
+    if (pi_kill_index_find(&tree->threads, tid) < 0)
+        add_new_thread(tree, tid);
     int32_t value = pi_kill_index_find(&tree->threads, tid);
-    if (value < 0) {
-        note_new_thread(tree, tid);
-    } else if (value % 2 == 0) {
-        tree->members[value / 2].running_threads--;
-        pi_kill_index_set(&tree->threads, tid, value + 1);
+    bool is_stranger = value >= 0 && state_of(value) == STRANGER;
+    bool goes_on = tree->phase == PI_KILL_FOLLOWING;
+    if (is_stranger) {
+        detach(tid, signal_of(status));
+        pi_kill_index_remove(&tree->threads, tid);
+    } else if (goes_on) {
+        resume(tid, status);
     }
+    if (value < 0 || is_stranger)
+        return;
+    pi_kill_member *member = member_of(tree, value);
+    member->running_threads -= state_of(value) == RUNS;
+    pi_kill_index_set(&tree->threads, tid,
+                      thread_value(tree, member, goes_on ? FOLLOWED : STANDS + signal_of(status)));
 }
 
 static void note_end(pi_kill_tree *tree, int32_t tid) {
     int32_t value = pi_kill_index_find(&tree->threads, tid);
-    if (value >= 0 && value % 2 == 0)
-        tree->members[value / 2].running_threads--;
+    if (value >= 0 && state_of(value) == RUNS)
+        member_of(tree, value)->running_threads--;
     pi_kill_index_remove(&tree->threads, tid);
 }
 
@@ -94,11 +225,12 @@ void pi_kill_reap(pi_kill_tree *tree) {
     for (;;) {
         int status;
         long tid = raw_wait(-1, &status, __WALL | WNOHANG);
+        tree->has_tracees = tid >= 0;
         if (tid <= 0)
             return;
         tree->heard_news = true;
         if (WIFSTOPPED(status))
-            note_stop(tree, (int32_t)tid);
+            note_stop(tree, (int32_t)tid, status);
         else
             note_end(tree, (int32_t)tid);
     }
@@ -109,10 +241,10 @@ void pi_kill_reap(pi_kill_tree *tree) {
 static bool count_running(pi_kill_tree *tree, int32_t pid, int32_t tid) {
     pi_kill_member *member = pi_kill_find_member(tree, pid);
     int32_t value = pi_kill_index_find(&tree->threads, tid);
-    if (member == NULL || value < 0 || value % 2 != 0)
+    if (member == NULL || value < 0 || state_of(value) != RUNS)
         return true;
     if (pi_kill_thread_state(tree, pid, tid) == 'D')
-        pi_kill_index_set(&tree->threads, tid, value + 1);
+        pi_kill_index_set(&tree->threads, tid, thread_value(tree, member, STANDS));
     else
         member->running_threads++;
     return true;

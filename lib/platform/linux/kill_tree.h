@@ -22,10 +22,12 @@
  *
  *   - from the kernel's process events (kill_events.c), which name the parent of each new process
  *     before it runs. They need no permission to trace, but exist in the first pid, user and
- *     network namespace only, and for ordinary users since Linux 6.6;
- *   - from tracing (kill_trace.c): what a seized process forks is seized with it;
+ *     network namespace only, for ordinary users since Linux 6.6, and for these with so little room
+ *     that some are lost where many fork;
  *   - by making the root of the tree the reaper of its orphans (kill_adopt.c): they come to it, and
  *     not to init. It takes tracing, and no process events;
+ *   - from tracing (kill_trace.c): what a seized process forks is seized with it. Once all members
+ *     are traced, no link is needed any more;
  *   - without all of these members are stopped by SIGSTOP, and looked for until none is new.
  */
 
@@ -41,17 +43,21 @@ typedef struct pi_kill_member {
     int32_t pid;
     int32_t parent_pid; /* when it was found */
     int32_t session_id;
-    int32_t pidfd;            /* the helper's descriptor; -1 for none */
-    uint64_t start_ticks;     /* since boot; 0: it hasn't been looked at */
-    uint32_t running_threads; /* seized, and not known to stand */
-    int32_t os_errno;         /* why it could not be signalled; 0 */
-    uint8_t hold;             /* pi_kill_hold */
-    bool is_tied;             /* looked at, and held by the pidfd if it was there */
-    bool has_ended;           /* dead, or a zombie */
-    bool was_signalled;       /* SIGKILL was sent */
-    bool was_there;           /* it lived when we first looked at it */
-    bool is_last;             /* the host: when all others are gone */
-    bool is_reaper;           /* gets the others' orphans: when all but the host are gone */
+    int32_t pidfd;               /* the helper's descriptor; -1 for none */
+    uint64_t start_ticks;        /* since boot; 0: it hasn't been looked at */
+    uint64_t latest_start_ticks; /* who started later has only got its number */
+    uint32_t live_place;         /* in the table of the living */
+    uint32_t running_threads;    /* seized, and not known to stand */
+    int32_t os_errno;            /* why it could not be signalled; 0 */
+    uint8_t hold;                /* pi_kill_hold */
+    bool is_tied;                /* looked at, and held by the pidfd if it was there */
+    bool has_ended;              /* dead, or a zombie */
+    bool was_signalled;          /* SIGKILL was sent */
+    bool is_other_users;         /* the policy forbids to touch it */
+    bool had_stopped;            /* before we came */
+    bool was_there;              /* it lived when we first looked at it */
+    bool is_last;                /* the host: when all others are gone */
+    bool is_reaper;              /* gets the others' orphans: when all but the host are gone */
     char name[17];
 } pi_kill_member;
 
@@ -63,7 +69,6 @@ typedef struct pi_kill_process {
     uint32_t thread_count; /* 0 for a zombie without threads */
     uint64_t start_ticks;
     bool is_kernel_thread;
-    bool is_exiting;
     char state;
     char name[17];
 } pi_kill_process;
@@ -85,10 +90,12 @@ typedef struct pi_kill_escaped {
 typedef struct pi_kill_fork {
     int32_t parent_pid;
     int32_t child_pid;
+    uint64_t at_ticks; /* since boot, like start times, and no earlier than the child's */
 } pi_kill_fork;
 
 /* What stood in the way before anything was touched, or ended the work early. */
 typedef enum pi_kill_refusal {
+    PI_KILL_NOT_BEGUN, /* the helper ended before it came to this */
     PI_KILL_ACCEPTED,
     PI_KILL_INIT,
     PI_KILL_KERNEL_THREAD,
@@ -111,7 +118,12 @@ enum {
 };
 
 /* What is done with a member that is found. */
-typedef enum pi_kill_phase { PI_KILL_LOOKING, PI_KILL_HOLDING, PI_KILL_KILLING } pi_kill_phase;
+typedef enum pi_kill_phase {
+    PI_KILL_LOOKING,   /* nothing */
+    PI_KILL_FOLLOWING, /* seized, and runs on */
+    PI_KILL_HOLDING,   /* seized, and stops */
+    PI_KILL_KILLING
+} pi_kill_phase;
 
 typedef struct pi_kill_tree pi_kill_tree;
 struct pi_kill_tree {
@@ -126,6 +138,8 @@ struct pi_kill_tree {
     bool include_host;   /* the host may be a member, and is ended last */
     bool host_is_reaper; /* it is the root, and gets its orphans by itself */
     bool only_check;     /* nothing is signalled */
+    bool never_trace;    /* tracing a member has hung before */
+    bool is_kept;        /* the helper could not be ended, and may yet write here */
 
     /* Answered. */
     pi_kill_refusal refusal;
@@ -140,16 +154,26 @@ struct pi_kill_tree {
 
     /* At work. */
     pi_helper *helper;
+    uint64_t end_by_ns; /* the helper, by its watchdog */
     int32_t own_pid;
     int epoll, child_signals, events;
+    bool events_are_sure;     /* they have room for more than can come */
+    uint64_t events_epoch_ns; /* what their times count from, since boot */
     pi_kill_phase phase;
-    bool has_reaper; /* orphans come to the root, which stands */
-    bool is_full;    /* a member found no place; what isn't known yet isn't sought */
-    bool heard_news; /* something happened since this was last reset */
-    size_t ended_count;
+    uint64_t asked_at_ns;       /* when SIGTERM was sent; 0: it wasn't */
+    bool has_reaper;            /* orphans come to the root */
+    uint64_t adopted_at_ns;     /* since when they do */
+    uint64_t adopt_instruction; /* a system call's, in the root's memory */
+    int32_t adopted_through;    /* the thread of the root that made the call; 0: it was so before */
+    bool all_are_traced;        /* none is a member but who is traced, with all that it forks */
+    bool found_untraced;        /* a member was, since this was last reset */
+    bool has_tracees;    /* some may have been seized with their parent, and not told of it */
+    bool is_full;        /* a member found no place */
+    bool heard_news;     /* something happened since this was last reset */
+    uint32_t live_count; /* members that haven't ended */
+    size_t spent_place;  /* before it no record may be used again */
     size_t fork_count;
     bool is_read; /* forks are told from here on at once, no longer kept in `forks` */
-    uint64_t walk_start_ticks;
     size_t process_count;
     uint32_t cgroup_count;
     uint32_t ancestor_count;
@@ -157,12 +181,12 @@ struct pi_kill_tree {
     pi_kill_index threads; /* of seized members: tid to state */
 
     pi_kill_member members[PI_KILL_MAX_MEMBERS];
+    uint32_t live[PI_KILL_MAX_MEMBERS]; /* places of those that haven't ended, in no order */
     pi_kill_escaped escaped[PI_KILL_MAX_ESCAPED];
     int32_t ancestors[PI_KILL_MAX_ANCESTORS]; /* of the root, its parent first */
     pi_kill_cgroup cgroups[PI_KILL_MAX_CGROUPS];
     pi_kill_process processes[PI_KILL_MAX_PROCESSES];
     pi_kill_fork forks[PI_KILL_MAX_FORKS];
-    void (*visit_child)(pi_kill_tree *tree, int32_t parent, int32_t child);
 };
 
 /* The helper's job; its argument is a pi_kill_tree. */
@@ -186,34 +210,54 @@ int32_t pi_kill_read_status(const pi_kill_tree *tree, int32_t tid, const char *k
 /* Of the file /proc/PID<name>: the length or a negative errno. */
 long pi_kill_read_file(const pi_kill_tree *tree, int32_t pid, const char *name, char *bytes,
                        size_t capacity);
-/* Calls for each child of the process's threads; nothing where the kernel has no such file. */
-void pi_kill_each_child(pi_kill_tree *tree, int32_t pid,
-                        void (*visit)(pi_kill_tree *tree, int32_t parent, int32_t child));
 int pi_kill_read_owner(const pi_kill_tree *tree, int32_t pid, uint32_t *user_id);
 
 /* --- kill_members.c --- */
 
 pi_kill_member *pi_kill_find_member(pi_kill_tree *tree, int32_t pid);
+/*
+ * The i-th that hasn't ended, NULL behind the last. Whoever walks from the last to the first meets
+ * each, however many end meanwhile, and those that are found meanwhile not.
+ */
+pi_kill_member *pi_kill_live_member(pi_kill_tree *tree, uint32_t i);
 /* Reads the tree: members are the root, what descends from it, and what they fork from now on. */
 int pi_kill_read_tree(pi_kill_tree *tree);
 /* Looks at /proc again: true where members were found that weren't known. */
 bool pi_kill_look_again(pi_kill_tree *tree);
-/* `child` was forked by `parent`, as the kernel says. Adds and holds or kills it where the parent
- * is a member. */
-void pi_kill_note_fork(pi_kill_tree *tree, int32_t parent, int32_t child);
+/* A fork as the kernel tells of it. Adds the child where the parent is a member, and treats it as
+ * the phase asks for. */
+void pi_kill_note_fork(pi_kill_tree *tree, const pi_kill_fork *fork);
 /* Ties the record to the process, or finds that it has ended: 0 or a negative errno. */
 int pi_kill_tie(pi_kill_tree *tree, pi_kill_member *member);
-/* A process that is seized with its parent. */
-void pi_kill_note_seized(pi_kill_tree *tree, int32_t pid);
+/* A process that was seized with its parent: the member, NULL where there is no place for it. */
+pi_kill_member *pi_kill_note_seized(pi_kill_tree *tree, int32_t pid);
 void pi_kill_mark_ended(pi_kill_tree *tree, pi_kill_member *member);
 
-/* Looks only who came to the root as an orphan, which is quick: true where someone did. */
-bool pi_kill_look_for_orphans(pi_kill_tree *tree);
+/* --- kill_lineage.c: whether every fork is known --- */
+
+/* Orphans come to the root from now on. */
+void pi_kill_gain_reaper(pi_kill_tree *tree);
+/* The root has ended. */
+void pi_kill_lose_reaper(pi_kill_tree *tree);
+/* Some events were lost; there are none any more. */
+void pi_kill_lose_events(pi_kill_tree *tree);
+
+/* --- kill_hold.c --- */
+
+/* Has all members traced with what they fork, while they run on. */
+void pi_kill_follow_all(pi_kill_tree *tree);
+/* Until all members stand, or have ended, and nothing is new. What can't be brought to stand in
+ * time is killed as it is. */
+void pi_kill_hold_all(pi_kill_tree *tree);
+/* Lets all go on as if nothing had been. The helper's end lets go of those that don't stand yet. */
+void pi_kill_release_all(pi_kill_tree *tree);
 
 /* --- kill_adopt.c --- */
 
 /* Makes the root the reaper of the tree's orphans; tree->has_reaper says whether it is. */
 void pi_kill_adopt(pi_kill_tree *tree);
+/* What it was before. */
+void pi_kill_undo_adoption(pi_kill_tree *tree);
 
 /* --- kill_events.c --- */
 
@@ -224,14 +268,22 @@ void pi_kill_close_events(pi_kill_tree *tree);
 
 /* --- kill_trace.c --- */
 
-/* Seizes the threads of a member; sets member->hold. */
+/* Seizes the threads of a member; sets member->hold. They stop, or run on in the phase FOLLOWING.
+ */
 void pi_kill_seize(pi_kill_tree *tree, pi_kill_member *member);
+/* Tells the seized threads of a member to stop that were let run. */
+void pi_kill_interrupt(pi_kill_tree *tree, pi_kill_member *member);
 /* Takes what the seized report. */
 void pi_kill_reap(pi_kill_tree *tree);
 /* Looks which threads of a seized member still run, where they don't report it. */
 void pi_kill_count_running(pi_kill_tree *tree, pi_kill_member *member);
 /* Whether the member can't fork or end by itself until it is let go of. */
 bool pi_kill_is_held(pi_kill_tree *tree, pi_kill_member *member);
+/* For who lets a standing thread run until it stops again: the signal that it has yet to take, or
+ * 0; -1 where it doesn't stand. */
+int pi_kill_take_stop(pi_kill_tree *tree, int32_t tid);
+/* Lets the seized threads of a member go on as if nothing had been. */
+void pi_kill_detach(pi_kill_tree *tree, pi_kill_member *member);
 
 /* --- kill_signal.c --- */
 
@@ -241,8 +293,10 @@ int pi_kill_open_wait(pi_kill_tree *tree);
 void pi_kill_watch_member(const pi_kill_tree *tree, const pi_kill_member *member);
 /* Sends a signal to that very process: 0 or a negative errno. */
 int pi_kill_send(pi_kill_tree *tree, pi_kill_member *member, int signal);
-/* Lets those run that were stopped by SIGSTOP. */
-void pi_kill_let_go(pi_kill_tree *tree);
+/* SIGSTOP, and what it was before. */
+void pi_kill_stop_member(pi_kill_tree *tree, pi_kill_member *member);
+/* Lets those run that were stopped by that. */
+void pi_kill_continue_stopped(pi_kill_tree *tree);
 /* SIGKILL, unless it is to be ended later. */
 void pi_kill_kill_member(pi_kill_tree *tree, pi_kill_member *member);
 /* Waits for news, at most this long. False when there were none. */

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include <signal.h>
+
+#include "platform/linux/helper_system_call.h"
+#include "platform/linux/kill_tree.h"
+
+/* Keeping the members from forking unseen, and from ending, until all are known. */
+
+enum { STEP_NS = 2000000, QUIET_LOOKS = 2 };
+
+static const uint64_t hold_limit_ns = UINT64_C(5000000000);
+static const uint64_t release_limit_ns = UINT64_C(200000000);
+/* For threads in D: by then they don't move. Those in a fork do. */
+static const uint64_t patience_ns = UINT64_C(100000000);
+
+static void hold_member(pi_kill_tree *tree, pi_kill_member *member) {
+    pi_kill_tie(tree, member);
+    if (member->has_ended || member->is_other_users)
+        return;
+    if (member->hold == PI_KILL_RUNS)
+        pi_kill_seize(tree, member);
+    /* Where no link is lost there is nothing to stop for. */
+    bool must_stand = tree->phase == PI_KILL_HOLDING && tree->events < 0 && !tree->has_reaper;
+    if (member->hold == PI_KILL_REFUSED && must_stand && !member->is_last)
+        pi_kill_stop_member(tree, member);
+}
+
+/* Whether all stand, or have stood once where they are followed. */
+static bool are_held(pi_kill_tree *tree, bool look_closer) {
+    bool held = true;
+    for (uint32_t i = tree->live_count; i-- > 0;) {
+        pi_kill_member *member = pi_kill_live_member(tree, i);
+        if (member == NULL)
+            continue;
+        hold_member(tree, member);
+        if (look_closer && member->hold == PI_KILL_SEIZED && member->running_threads != 0)
+            pi_kill_count_running(tree, member);
+        held = pi_kill_is_held(tree, member) && held;
+    }
+    return held;
+}
+
+static bool has_untraced(pi_kill_tree *tree) {
+    for (uint32_t i = tree->live_count; i-- > 0;)
+        if (pi_kill_live_member(tree, i)->hold != PI_KILL_SEIZED)
+            return true;
+    return false;
+}
+
+/*
+ * Two looks at /proc in a row that find nobody whom we had to seize ourselves show that all are
+ * traced: whom a look misses, because he came and went between its reads, leaves an orphan to the
+ * root.
+ */
+void pi_kill_follow_all(pi_kill_tree *tree) {
+    uint64_t begin = raw_now_ns();
+    int quiet = 0;
+    tree->phase = PI_KILL_FOLLOWING;
+    tree->has_begun = true;
+    pi_kill_adopt(tree);
+    while (quiet < QUIET_LOOKS && !pi_helper_must_stop(tree->helper)) {
+        uint64_t spent = raw_now_ns() - begin;
+        if (spent >= hold_limit_ns)
+            return;
+        tree->found_untraced = false;
+        bool held = are_held(tree, spent >= patience_ns);
+        if (held)
+            pi_kill_look_again(tree);
+        quiet = held && !tree->found_untraced ? quiet + 1 : 0;
+        pi_kill_wait(tree, held ? 0 : STEP_NS);
+    }
+    tree->all_are_traced = tree->has_reaper && !has_untraced(tree);
+}
+
+/* Tells those to stop that have only been followed. */
+static void interrupt_all(pi_kill_tree *tree) {
+    tree->phase = PI_KILL_HOLDING;
+    for (uint32_t i = tree->live_count; i-- > 0;)
+        pi_kill_interrupt(tree, pi_kill_live_member(tree, i));
+}
+
+void pi_kill_hold_all(pi_kill_tree *tree) {
+    uint64_t until = raw_now_ns() + hold_limit_ns;
+    bool had_news = true;
+    int quiet = 0;
+    tree->has_begun = true;
+    interrupt_all(tree);
+    if (!tree->events_are_sure)
+        pi_kill_adopt(tree);
+    while (quiet < QUIET_LOOKS && raw_now_ns() < until && !pi_helper_must_stop(tree->helper)) {
+        bool held = are_held(tree, !had_news);
+        had_news = pi_kill_wait(tree, held ? 0 : STEP_NS);
+        if (!held || had_news)
+            quiet = 0;
+        else if (tree->events >= 0)
+            return;
+        else
+            quiet = pi_kill_look_again(tree) ? 0 : quiet + 1;
+    }
+    tree->all_are_traced = quiet == QUIET_LOOKS && tree->has_reaper && !has_untraced(tree);
+}
+
+void pi_kill_release_all(pi_kill_tree *tree) {
+    uint64_t until = raw_now_ns() + release_limit_ns;
+    interrupt_all(tree);
+    pi_kill_undo_adoption(tree);
+    while (raw_now_ns() < until && pi_kill_wait(tree, STEP_NS))
+        ;
+    for (uint32_t i = tree->live_count; i-- > 0;)
+        pi_kill_detach(tree, pi_kill_live_member(tree, i));
+    pi_kill_continue_stopped(tree);
+}
