@@ -141,7 +141,7 @@ class NoMemory(Shortage):
 
     def test_what_takes_much_is_refused(self):
         size = int(read_proc(self.host.pid, "statm").split()[0]) * resource.getpagesize()
-        self.set_limit(size + (3 << 20))  # a connection takes 1.25 MiB
+        self.set_limit(size + (3 << 20))  # a connection takes 1.1 MiB
         self.refused(self.base + "/dump", r"Out of memory; free some|address space.*raise RLIMIT_AS")
         self.ok("/api/processes/0")
         self.assert_all_is_well()
