@@ -17,7 +17,7 @@ PROBLEM_MEMBERS = {"type", "title", "status", "detail", "Message", "ExceptionMes
 
 
 class ContractCase(unittest.TestCase):
-    """One host for all tests of a class: it must end as it began, with nothing open, lost or said."""
+    """One host for all tests of a class: it must end as it began, nothing open, lost or said."""
 
     host_options = ("--allow", "env,dump")
     host_user_id = None

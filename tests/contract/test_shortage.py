@@ -1,4 +1,4 @@
-"""No processes, descriptors, memory or connections left: answered so, and all is well afterwards."""
+"""No processes, descriptors, memory or connections left: answered so, and all is well after."""
 
 import concurrent.futures
 import os
@@ -142,7 +142,7 @@ class NoMemory(Shortage):
     def test_what_takes_much_is_refused(self):
         size = int(read_proc(self.host.pid, "statm").split()[0]) * resource.getpagesize()
         self.set_limit(size + (3 << 20))  # a connection takes 1.1 MiB
-        self.refused(self.base + "/dump", r"Out of memory; free some|address space.*raise RLIMIT_AS")
+        self.refused(self.base + "/dump", r"Out of memory; free|address space.*raise RLIMIT_AS")
         self.ok("/api/processes/0")
         self.assert_all_is_well()
 
