@@ -1,41 +1,42 @@
 /* SPDX-License-Identifier: MIT */
 #include <procinspect.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "fuzz/fuzz.h"
 
-/* The handler on requests of any bytes: "METHOD NUL COOKIE NUL PATH[?QUERY]", over a recorded /proc
- * without processes. */
+/* The handler on requests of any bytes: "METHOD NUL COOKIE NUL PATH[?QUERY]", over a recorded
+ * /proc. */
 
-static char root[] = "/tmp/procinspect-fuzz-XXXXXX";
-static char stat_path[64];
-
-static void remove_root(void) {
-    unlink(stat_path);
-    rmdir(root);
+/* The process of the seeds is there, or no handler would get past opening it. */
+static void expect_process(const procinspect_http *http) {
+    static const char path[] = "/api/processes/17/environments/all";
+    procinspect_http_request request;
+    procinspect_http_request_init(&request, sizeof request);
+    request.method = "GET";
+    request.path = path;
+    request.path_length_bytes = sizeof path - 1;
+    const procinspect_http_response *response;
+    FUZZ_EXPECT(procinspect_http_handle(http, &request, &response, NULL) == 0);
+    FUZZ_EXPECT(response->status == 200);
+    procinspect_http_response_free(response);
 }
 
 static procinspect_http *make_handler(void) {
-    FUZZ_EXPECT(mkdtemp(root) != NULL);
-    snprintf(stat_path, sizeof stat_path, "%s/stat", root);
-    FUZZ_EXPECT(atexit(remove_root) == 0);
-    FILE *file = fopen(stat_path, "w");
-    FUZZ_EXPECT(file != NULL && fputs("btime 1\n", file) >= 0 && fclose(file) == 0);
-
     procinspect_context_options options;
     procinspect_context_options_init(&options, sizeof options);
-    options.proc_root = root;
+    options.proc_root = TESTS_SOURCE_DIR "/fixtures/proc-recorded";
     options.user_scope = PROCINSPECT_USER_SCOPE_ALL;
+    options.allow = PROCINSPECT_ALLOW_ENVIRONMENT | PROCINSPECT_ALLOW_DUMP;
     procinspect_http_options http_options;
     procinspect_http_options_init(&http_options, sizeof http_options);
     http_options.instance_id = "abc";
+    http_options.main_site_pid = 17;
     procinspect_context *context;
     procinspect_http *http;
     FUZZ_EXPECT(procinspect_context_new(&options, &context, NULL) == 0);
     FUZZ_EXPECT(procinspect_http_new(context, &http_options, &http, NULL) == 0);
     procinspect_context_free(context);
+    expect_process(http);
     return http;
 }
 
@@ -100,13 +101,17 @@ size_t fuzz_seed(size_t index, uint8_t *buffer, size_t capacity) {
         size_t length;
     } seeds[] = {
         SEED("GET\0ARRAffinity=abc; a=b\0/api/processes?allUsers=true&a=%41+b"),
-        SEED("HEAD\0\0/API/diagnostics/processes/-1/threads/42/"),
-        SEED("GET\0ARRAffinity=x\0/diagnostics/processes/%30/modules/0x7F00abc"),
-        SEED("GET\0a\0/api/processes/1/environments/pa%74h?redact=True"),
-        SEED("GET\0a\0/api/processes/1/dump?dumpType=0x10&format=raw&dryRun=false"),
-        SEED("DELETE\0a\0/api/processes/1?grace=5"),
-        SEED("POST\0a\0/api/processes/1/stop"),
-        SEED("PUT\0a\0/api/processes/1/profile/start"),
+        SEED("GET\0a\0http://host:80/api/processes/17?redact=false"),
+        SEED("HEAD\0\0/API/diagnostics/processes/-1/threads/19/"),
+        SEED("GET\0\0/api/processes/17/threads"),
+        SEED("GET\0\0/api/processes/17/modules"),
+        SEED("GET\0ARRAffinity=x\0/diagnostics/processes/%31%37/modules/0x7F00abc"),
+        SEED("GET\0a\0/api/processes/17/environments/pa%74h?redact=True"),
+        SEED("GET\0a\0/api/processes/17/dump?dumpType=0x10&format=raw&dryRun=false"),
+        SEED("HEAD\0a\0/api/processes/17/dump"),
+        SEED("DELETE\0a\0/api/processes/17?grace=5"),
+        SEED("POST\0a\0/api/processes/17/stop"),
+        SEED("PUT\0a\0/api/processes/17/profile/start"),
     };
 #undef SEED
     if (index >= sizeof seeds / sizeof seeds[0] || seeds[index].length > capacity)
