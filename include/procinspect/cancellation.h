@@ -18,7 +18,7 @@ extern "C" {
  */
 typedef struct procinspect_cancellation procinspect_cancellation;
 
-/* Fails with NO_MEMORY only. Free with procinspect_cancellation_free. */
+/* Free with procinspect_cancellation_free. Errors: INVALID_ARGUMENT (a NULL), NO_MEMORY. */
 PROCINSPECT_API int32_t procinspect_cancellation_new(procinspect_cancellation **cancellation,
                                                      procinspect_error *error);
 

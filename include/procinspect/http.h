@@ -68,7 +68,7 @@ extern "C" {
 typedef struct procinspect_http procinspect_http;
 
 /* Gives the pid of the main site, 0 when there is none now. Called for every request to -1, on its
- * thread. */
+ * thread: it must be safe to call from all that use the handler. */
 typedef int32_t (*procinspect_main_site_callback)(void *user);
 
 typedef struct procinspect_http_options {

@@ -9,7 +9,8 @@
 extern "C" {
 #endif
 
-/* Threads of a process. The members that can be asked for, and the `known` bits of an answer: */
+/* Threads of a process: the entries of /proc/PID/task. The members that can be asked for, and the
+ * `known` bits of an answer: */
 #define PROCINSPECT_THREAD_NAME (UINT64_C(1) << 0)
 #define PROCINSPECT_THREAD_STATE (UINT64_C(1) << 1)
 #define PROCINSPECT_THREAD_PRIORITY (UINT64_C(1) << 2)
@@ -33,24 +34,25 @@ typedef struct procinspect_thread_info {
     uint64_t known; /* PROCINSPECT_THREAD_… bits */
     int32_t pid;    /* the process, always known */
     int32_t tid;    /* always known */
-    /* STATE: the kernel's letter; stat, field 3. */
+    /* STATE: the kernel's letter, 'R', 'S', 'D', 'T', 't', 'Z', 'X', 'I'; stat, field 3. */
     uint32_t os_state;
     /* PRIORITY: the kernel's current priority (20 + nice for an ordinary thread, negative for real
-     * time), nice (−20 to 19), real-time priority (0 for none) and scheduling policy (SCHED_…).
-     * stat, fields 18, 19, 40, 41. */
+     * time), nice (−20 to 19), real-time priority (1 to 99, 0 for none) and scheduling policy
+     * (Linux's SCHED_…: 0 OTHER, 1 FIFO, 2 RR, 3 BATCH, 5 IDLE, 6 DEADLINE). stat, fields 18, 19,
+     * 40, 41. */
     int32_t priority;
     int32_t nice;
     uint32_t realtime_priority;
     uint32_t scheduling_policy;
     /* WAIT_REASON: PROCINSPECT_WAIT_…; from the state and, for a sleeping thread, the system call
-     * it is in
-     * (/proc/PID/task/TID/syscall, which needs ptrace access: without it the reason of a sleeper is
-     * PROCINSPECT_WAIT_UNKNOWN, never an error). */
+     * it is in (/proc/PID/task/TID/syscall, which needs ptrace access: without it the reason of a
+     * sleeper is PROCINSPECT_WAIT_UNKNOWN, never an error). */
     uint32_t wait_reason;
     /* START_TIME: nanoseconds since 1970-01-01 UTC, as in procinspect_process_info; stat, field 22.
      */
     int64_t start_time_unix_ns;
-    /* CPU_TIME: stat, fields 14 and 15. */
+    /* CPU_TIME: in user mode and in the kernel, in steps of a clock tick (10 ms). stat, fields 14
+     * and 15. */
     uint64_t user_cpu_time_ns;
     uint64_t kernel_cpu_time_ns;
     /* NAME: stat, field 2; at most 15 bytes, as the kernel keeps it. */
