@@ -6,7 +6,8 @@
  * COUNT workers, `worker-0` to `worker-N`, go through chains of functions that differ by number and
  * by frame size and block at the end in one of several calls. `deep` adds the thread `deep` with
  * 200 frames of recursion, `signal` the thread `signal` that blocks in a handler on an alternate
- * stack, `copies` loads the C library once more. When all stand still, prints `ready PID`. Ends when its standard input does.
+ * stack, `copies` loads the C library once more. When all stand still, prints `ready PID`. Ends
+ * when its standard input does.
  */
 #include "target_frames.h"
 
