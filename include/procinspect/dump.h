@@ -145,7 +145,7 @@ typedef struct procinspect_dump_note {
 
 enum {
     PROCINSPECT_DUMP_NOTE_LEFT_OUT = 1,           /* something that the type asks for isn't there */
-    PROCINSPECT_DUMP_NOTE_SHORTENED = 2,          /* a stack was longer than the limit */
+    PROCINSPECT_DUMP_NOTE_SHORTENED = 2,          /* a stack or a text was longer than the limit */
     PROCINSPECT_DUMP_NOTE_UNREADABLE = 3,         /* memory that could not be read */
     PROCINSPECT_DUMP_NOTE_THREAD_NOT_STOPPED = 4, /* no registers and no stack of this thread */
     PROCINSPECT_DUMP_NOTE_PAUSE_EXCEEDED = 5 /* the pause was longer than max_pause_ms: letting go

@@ -18,7 +18,7 @@ extern "C" {
  * 0001-01-01T00:00:00 for an instant, "N/A" for file_name, null for other text and for booleans, an
  * empty list or object for those; the member `unavailable` maps its name to the reason. In list
  * items `unavailable` is there only where it isn't empty. Counts and module_memory_size saturate at
- * 2147483647, which is what those clients can hold.
+ * 2147483647, which is what those clients can hold. command_line is cut at 1 MiB, as the struct's.
  *
  * What was not asked for when the struct was read counts as not read.
  */

@@ -181,6 +181,51 @@ static void test_no_room_for_the_stacks(void **state) {
     child_end(&child);
 }
 
+/* --- Texts that are too long --- */
+
+enum { ARGUMENTS = 12, ARGUMENT_BYTES = 100 * 1000, LONGEST_COMMAND_LINE = 1024 * 1024 };
+
+static void long_command_line_body(child_board *board) {
+    static char argument[ARGUMENT_BYTES];
+    static char shell[] = "sh", option[] = "-c", script[] = "kill -STOP $$";
+    char *arguments[ARGUMENTS + 3] = {shell, option, script};
+    memset(argument, 'a', sizeof argument - 1);
+    for (int i = 0; i < ARGUMENTS - 1; i++)
+        arguments[i + 3] = argument;
+    atomic_store(&board->ready, 1);
+    execv("/bin/sh", arguments);
+    _exit(97);
+}
+
+static bool has_long_command_line(pid_t pid) {
+    static char text[LONGEST_COMMAND_LINE + 1];
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
+    FILE *file = fopen(path, "r");
+    size_t length = file == NULL ? 0 : fread(text, 1, sizeof text, file);
+    if (file != NULL)
+        fclose(file);
+    return length == sizeof text;
+}
+
+static void test_a_text_that_is_cut_is_noted(void **state) {
+    (void)state;
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(long_command_line_body);
+    for (int i = 0; i < 20000 && !has_long_command_line(child.pid); i++)
+        sleep_ms(1);
+    assert_true(has_long_command_line(child.pid));
+    pi_snapshot *snapshot = capture_child(&child);
+    assert_int_equal(snapshot->texts[PI_TEXT_COMMAND_LINE].length, LONGEST_COMMAND_LINE);
+    unsigned notes = 0; /* beside that of the stack, which holds the arguments too */
+    for (size_t i = 0; i < snapshot->report.note_count; i++)
+        notes += snapshot->report.notes[i]->kind == PROCINSPECT_DUMP_NOTE_SHORTENED &&
+                 strstr(snapshot->report.notes[i]->text, "cmdline") != NULL;
+    assert_int_equal(notes, 1);
+    pi_snapshot_free(snapshot);
+    child_end(&child);
+}
+
 static void *wait_in_vfork(void *argument) {
     child_board *board = argument;
     atomic_store(&board->tids[0], (int)gettid());
@@ -234,6 +279,7 @@ int main(void) {
         cmocka_unit_test(test_no_more_address_space),
         cmocka_unit_test(test_the_pause_is_never_longer_than_permitted),
         cmocka_unit_test(test_no_room_for_the_stacks),
+        cmocka_unit_test(test_a_text_that_is_cut_is_noted),
         cmocka_unit_test(test_cancellation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

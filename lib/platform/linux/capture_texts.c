@@ -71,10 +71,11 @@ static int read_following_links(const char *path, pi_buffer *buffer, size_t limi
 static int read_first(text_reader *reader, const text_source *source) {
     int result = -ENOENT;
     for (size_t i = 0; i < 2 && source->files[i] != NULL && result != 0; i++)
-        result = source->place == OF_HOST
-                     ? read_following_links(source->files[i], &reader->buffer, source->limit_bytes)
-                     : pi_read_file_at(directory_of(reader, source), source->files[i],
-                                       &reader->buffer, source->limit_bytes);
+        result =
+            source->place == OF_HOST
+                ? read_following_links(source->files[i], &reader->buffer, source->limit_bytes + 1)
+                : pi_read_file_at(directory_of(reader, source), source->files[i], &reader->buffer,
+                                  source->limit_bytes + 1);
     return result;
 }
 
@@ -100,6 +101,18 @@ static int read_unless_ended(text_reader *reader, const text_source *source) {
     return result;
 }
 
+/* One byte more than the limit was asked for, to tell whether there is more. False when out of
+ * memory.
+ */
+static bool cut(text_reader *reader, const text_source *source) {
+    if (reader->buffer.length <= source->limit_bytes)
+        return true;
+    reader->buffer.length = source->limit_bytes;
+    return pi_capture_note(reader->notes, PROCINSPECT_DUMP_NOTE_SHORTENED, 0,
+                           "%s is in the dump with its first %zu KiB.", source->files[0],
+                           source->limit_bytes >> 10);
+}
+
 static int32_t read_text(text_reader *reader, const text_source *source, pi_bytes *text) {
     int result = read_unless_ended(reader, source);
     bool is_of_target = source->place == OF_PROCESS || source->place == OF_THREAD;
@@ -114,6 +127,8 @@ static int32_t read_text(text_reader *reader, const text_source *source, pi_byte
                                strerrordesc_np(-result))
                    ? PROCINSPECT_OK
                    : pi_capture_exhausted(reader->arena, reader->error);
+    if (!cut(reader, source))
+        return pi_capture_exhausted(reader->arena, reader->error);
     const char *copy = pi_arena_copy(reader->arena, reader->buffer.data, reader->buffer.length);
     if (copy == NULL)
         return pi_capture_exhausted(reader->arena, reader->error);
