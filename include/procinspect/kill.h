@@ -43,7 +43,7 @@ extern "C" {
  * since Linux 6.6) or the process may be traced. Elsewhere a member that forks and ends between two
  * looks can leave a child behind.
  *
- * Privileges: those of kill(2) for every member, nothing more. Linux 5.3 or later, x86-64.
+ * Privileges: those of kill(2) for every member, nothing more. Linux 5.9 or later, x86-64.
  */
 
 /* Option flags. */

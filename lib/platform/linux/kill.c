@@ -69,7 +69,7 @@ static int32_t system_call_failed(const pi_kill_tree *tree, procinspect_error *e
     if (tree->os_errno == ENOSYS)
         return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, ENOSYS,
                             "This kernel has no pidfds, without which a number could hit the wrong "
-                            "process; Linux 5.3 or later is needed.");
+                            "process; Linux 5.9 or later is needed.");
     return pi_error_set(
         error, code, tree->os_errno,
         "Reading the tree of %d failed: %s. Every member takes a descriptor: raise the "
