@@ -334,11 +334,12 @@ static int32_t read_modules(capture_state *capture, procinspect_error *error) {
             PROCINSPECT_MODULE_PATH | PROCINSPECT_MODULE_BUILD_ID | PROCINSPECT_MODULE_SONAME |
                 PROCINSPECT_MODULE_FILE_VERSION | PROCINSPECT_MODULE_TEXT_HASH,
             capture->arena, list, error);
-        if (code == PROCINSPECT_OK)
-            code =
-                pi_living_turn_process(capture->process, &capture->living, &capture->files, error);
+        if (code != PROCINSPECT_OK)
+            return code;
+        code = pi_living_turn_process(capture->process, &capture->living, &capture->files, error);
     } while (code == PI_LIVING_TURNED);
-    if (code != PROCINSPECT_OK)
+    /* IO: thread after thread has ended. What the files tell is there by now. */
+    if (code != PI_LIVING_STANDS && code != PROCINSPECT_ERROR_IO)
         return code;
     snapshot->modules = list;
     snapshot->report.module_count = (uint32_t)list->count;
