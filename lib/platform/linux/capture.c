@@ -15,7 +15,6 @@
 #include "platform/linux/capture_refusal.h"
 #include "platform/linux/host_tracer.h"
 #include "platform/linux/living.h"
-#include "platform/linux/modules.h"
 
 /* What a hostile target can make us allocate besides the memory it is asked for. */
 enum { SNAPSHOT_LIMIT_BYTES = 512 * 1024 * 1024 };
@@ -292,64 +291,13 @@ static int32_t hold_process(capture_state *capture, procinspect_error *error) {
     return code;
 }
 
-/* 0, GONE or REPLACED. A zombie is gone, too. */
-static int32_t check_lives(const pi_process *process, procinspect_error *error) {
-    int32_t code = pi_process_check(process, error);
-    if (code == PROCINSPECT_OK && !pi_living_has_any(process))
-        return pi_error_set(error, PROCINSPECT_ERROR_GONE, ESRCH,
-                            "Process %d ended while it was captured; list the processes again.",
-                            (int)process->pid);
-    return code;
-}
-
-/* Where the process has ended since it was let go, what was read before stays useful. */
-static int32_t note_end(capture_state *capture, bool has_modules, procinspect_error *error) {
-    const pi_living *living = &capture->living;
-    if (living->main_result == 0 && !living->main.has_begun_to_end)
-        return PROCINSPECT_OK;
-    procinspect_error ended;
-    if (check_lives(capture->process, &ended) == PROCINSPECT_OK)
-        return PROCINSPECT_OK;
-    if (!has_modules)
-        return pi_error_set(error, ended.code, ended.os_errno, "%s", ended.message);
-    return pi_capture_note(&capture->notes, PROCINSPECT_DUMP_NOTE_LEFT_OUT, 0,
-                           "The process ended right after its threads and memory had been read: of "
-                           "its modules there is what their files tell, as far as these were still "
-                           "there.")
-               ? PROCINSPECT_OK
-               : pi_capture_exhausted(capture->arena, error);
-}
-
-static int32_t read_modules(capture_state *capture, procinspect_error *error) {
-    pi_snapshot *snapshot = capture->snapshot;
-    const pi_modules_captured captured = {
-        .maps = snapshot->texts[PI_TEXT_MAPS], .auxv = capture->auxv, .root = capture->root};
-    procinspect_module_list *list = pi_arena_alloc(capture->arena, sizeof *list);
-    if (list == NULL)
-        return pi_capture_exhausted(capture->arena, error);
-    int32_t code;
-    do {
-        code = pi_modules_from_captured(
-            &capture->files, &captured,
-            PROCINSPECT_MODULE_PATH | PROCINSPECT_MODULE_BUILD_ID | PROCINSPECT_MODULE_SONAME |
-                PROCINSPECT_MODULE_FILE_VERSION | PROCINSPECT_MODULE_TEXT_HASH,
-            capture->arena, list, error);
-        if (code != PROCINSPECT_OK)
-            return code;
-        code = pi_living_turn_process(capture->process, &capture->living, &capture->files, error);
-    } while (code == PI_LIVING_TURNED);
-    /* IO: thread after thread has ended. What the files tell is there by now. */
-    if (code != PI_LIVING_STANDS && code != PROCINSPECT_ERROR_IO)
-        return code;
-    snapshot->modules = list;
-    snapshot->report.module_count = (uint32_t)list->count;
-    return note_end(capture, list->count != 0, error);
-}
-
 static int32_t finish(capture_state *capture, procinspect_error *error) {
     pi_snapshot *snapshot = capture->snapshot;
     procinspect_dump_report *report = &snapshot->report;
-    int32_t code = read_modules(capture, error);
+    const pi_modules_captured captured = {
+        .maps = snapshot->texts[PI_TEXT_MAPS], .auxv = capture->auxv, .root = capture->root};
+    int32_t code = pi_capture_modules(capture->process, &capture->living, &capture->files,
+                                      &captured, capture->arena, &capture->notes, snapshot, error);
     if (code != PROCINSPECT_OK)
         return code;
     report->pid = snapshot->pid;
@@ -390,7 +338,7 @@ static int32_t take(capture_state *capture, procinspect_error *error) {
 static int32_t check_target(capture_state *capture, procinspect_error *error) {
     int32_t code = pi_capture_check_target(capture->process, &capture->history->own_helper, error);
     if (code == PROCINSPECT_ERROR_UNSUPPORTED && capture->history->has_lived)
-        return check_lives(capture->process, error);
+        return pi_capture_check_lives(capture->process, error);
     capture->history->has_lived |= code == PROCINSPECT_OK;
     return code;
 }
@@ -420,7 +368,7 @@ static int32_t attempt(const pi_process *process, const pi_capture_request *requ
     bool has_vanished = code == PROCINSPECT_ERROR_NOT_FOUND || code == PROCINSPECT_ERROR_GONE ||
                         code == PROCINSPECT_ERROR_REPLACED;
     if (has_vanished) {
-        code = check_lives(process, error);
+        code = pi_capture_check_lives(process, error);
         if (code == PROCINSPECT_OK)
             code = AGAIN;
     }

@@ -4,7 +4,8 @@
 
 #include "platform/linux/capture_hold.h"
 #include "platform/linux/capture_work.h"
-#include "platform/linux/linux.h"
+#include "platform/linux/living.h"
+#include "platform/linux/modules.h"
 
 /* The parts of a capture that run in the host, before the process is stopped and after it runs
  * again. */
@@ -19,6 +20,9 @@ int32_t pi_capture_check_zombie(const pi_process *process, procinspect_error *er
  */
 int32_t pi_capture_check_target(const pi_process *process, int32_t *own_helper,
                                 procinspect_error *error);
+
+/* 0 while any thread of the process lives, else GONE or REPLACED: a zombie is gone, too. */
+int32_t pi_capture_check_lives(const pi_process *process, procinspect_error *error);
 
 /* Programs of another architecture (UNSUPPORTED), what we may not look at (PERMISSION). `files` are
  * those of a living thread, tid (living.h). */
@@ -63,6 +67,13 @@ bool pi_capture_notes_finish(const pi_capture_notes *notes, procinspect_dump_rep
 /* The threads that a listing before the stop knows, for names and priorities, by ascending tid. */
 int32_t pi_capture_threads(const pi_process *process, const pi_hold *hold,
                            const procinspect_thread_list *known, pi_arena *arena,
+                           pi_capture_notes *notes, pi_snapshot *snapshot,
+                           procinspect_error *error);
+
+/* The modules, through the files of a thread that lives; where none does any more, what is left of
+ * them, with a note. GONE where that is nothing. */
+int32_t pi_capture_modules(const pi_process *process, pi_living *living, pi_process *files,
+                           const pi_modules_captured *captured, pi_arena *arena,
                            pi_capture_notes *notes, pi_snapshot *snapshot,
                            procinspect_error *error);
 
