@@ -54,6 +54,20 @@ static int find_among(int directory, const char *prefix, const pi_numbers *tids,
     return result;
 }
 
+/* Of a process whose listed threads have all ended: are these all that there are? A listing can
+ * miss those behind one that goes meanwhile, the one in execve above all. */
+static bool has_ended(int directory, const char *prefix, const pi_numbers *tids) {
+    char path[PATH_SIZE];
+    pi_stat_text text;
+    pi_stat stat;
+    snprintf(path, sizeof path, "%sstat", prefix);
+    int result = pi_stat_read(directory, path, &text, &stat);
+    if (result == -ESRCH || result == -ENOENT)
+        return true;
+    return result == 0 && (stat.has_begun_to_end || pi_stat_is_dead(&stat)) &&
+           stat.thread_count != 0 && stat.thread_count <= tids->count;
+}
+
 /*
  * A living thread of the process; -ESRCH where the process is about to end: all of its threads are,
  * and none is new. -EAGAIN where there was a new one each time, which had ended before it could be
@@ -70,7 +84,8 @@ static int find(int directory, const char *prefix, int32_t *tid, char *state) {
             result = is_shortage(result) ? result : -ESRCH;
         else
             result = find_among(directory, prefix, &tids, tid, state);
-        if (result == -ESRCH && (pass == 0 || has_newcomer(&tids, &before)))
+        if (result == -ESRCH &&
+            (pass == 0 || has_newcomer(&tids, &before) || !has_ended(directory, prefix, &tids)))
             result = -EAGAIN;
         free(before.items);
         before = tids;
