@@ -82,7 +82,7 @@ void child_end(test_child *child) {
 }
 
 pi_capture_request default_request(void) {
-    return (pi_capture_request){.max_pause_ms = 5000, .hold_buffer_bytes = 64 * 1024 * 1024};
+    return (pi_capture_request){.max_pause_ms = 60000, .hold_buffer_bytes = 64 * 1024 * 1024};
 }
 
 int yama_restricts(void) {

@@ -34,7 +34,8 @@ void child_end(test_child *child);
  * child_start. */
 void child_end_unfinished(void);
 
-/* What a test asks for, unless it says otherwise: type Normal, 5 s, 64 MiB. */
+/* What a test asks for, unless it says otherwise: type Normal, 64 MiB, and a pause as long as a
+ * machine may take that a hundred others want: what it may take is test_capture_limits.c's. */
 pi_capture_request default_request(void);
 
 /* Captures, and fails the test with the message where that fails. Skips it where Yama doesn't let

@@ -185,7 +185,8 @@ static void test_a_dump_that_waits_too_long_for_another(void **state) {
         else
             assert_int_equal(code, PROCINSPECT_ERROR_TIMED_OUT);
         pthread_join(thread, NULL);
-        assert_false(atomic_load(&other.is_wrong));
+        if (atomic_load(&other.is_wrong))
+            fail_msg("%d: %s", other.error.code, other.error.message);
     }
     assert_true(has_waited);
     kill(atomic_load(&child.board->pids[0]), SIGKILL);

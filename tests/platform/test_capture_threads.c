@@ -183,7 +183,6 @@ static void test_a_thread_that_cannot_be_stopped(void **state) {
     int grandchild = atomic_load(&child.board->pids[0]);
     assert_true(wait_for_thread_state(child.pid, tid, 'D'));
     pi_capture_request request = default_request();
-    request.max_pause_ms = 60000;
     for (int i = 0; i < 3; i++) {
         pi_snapshot *snapshot;
         skip_unless_children_can_be_traced();
