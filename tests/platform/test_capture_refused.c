@@ -112,7 +112,7 @@ static void test_another_architecture(void **state) {
         sleep_ms(1);
     }
     if (runs)
-        assert_capture_fails(child.process, &request, PROCINSPECT_ERROR_UNSUPPORTED, "machine 3");
+        assert_capture_fails(child.process, &request, PROCINSPECT_ERROR_UNSUPPORTED, "32-bit");
     child_end(&child);
     unlink(program_path);
     if (!runs)

@@ -17,6 +17,8 @@ static pi_auxv parse(const unsigned char *bytes, size_t length, size_t word) {
             auxv.entry = value;
         else if (type == AT_SYSINFO_EHDR)
             auxv.vdso = value;
+        else if (type == AT_PHENT)
+            auxv.program_header_size = value;
     }
     return auxv;
 }

@@ -7,8 +7,9 @@
 
 /* What the kernel told the program at its start (/proc/PID/auxv); 0: not there. */
 typedef struct pi_auxv {
-    uint64_t entry; /* AT_ENTRY */
-    uint64_t vdso;  /* AT_SYSINFO_EHDR */
+    uint64_t entry;               /* AT_ENTRY */
+    uint64_t vdso;                /* AT_SYSINFO_EHDR */
+    uint64_t program_header_size; /* AT_PHENT: 56 in 64-bit programs, 32 in 32-bit ones */
 } pi_auxv;
 
 /* Of a 64-bit or a 32-bit process, little-endian. */

@@ -6,17 +6,11 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "platform/linux/auxv.h"
 #include "platform/linux/capture_parts.h"
 #include "platform/linux/capture_refusal.h"
 #include "platform/linux/living.h"
 #include "platform/linux/status.h"
-
-/* The beginning that ELF headers of both classes share. */
-typedef struct elf_beginning {
-    unsigned char identification[EI_NIDENT];
-    uint16_t type;
-    uint16_t machine;
-} elf_beginning;
 
 int32_t pi_capture_check_zombie(const pi_process *process, procinspect_error *error) {
     pi_stat_text text;
@@ -60,30 +54,25 @@ static int32_t check_tracer(const pi_process *process, int32_t *own_helper,
     return PROCINSPECT_OK;
 }
 
+/* From what the kernel told the program at its start: the program's file may be on a file system
+ * that doesn't answer. */
 int32_t pi_capture_check_architecture(const pi_process *process, const pi_process *files,
                                       int32_t tid, procinspect_error *error) {
-    elf_beginning header;
-    ssize_t length = -1;
-    int cause = 0;
-    int file = openat(files->directory, "exe", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (file >= 0)
-        length = pread(file, &header, sizeof header, 0);
+    enum { LARGEST_AUXV = 4096 };
+    char bytes[LARGEST_AUXV];
+    ssize_t length = pi_proc_read_once(files->directory, "auxv", bytes, sizeof bytes);
+    if (length < 0 && (errno == EACCES || errno == EPERM))
+        return pi_capture_refused(process, tid, errno, NULL, error);
     if (length < 0)
-        cause = errno;
-    pi_close(file);
-    if (cause == EACCES || cause == EPERM)
-        return pi_capture_refused(process, tid, cause, NULL, error);
-    if (length < 0)
-        return pi_process_failed(process, "exe", cause, error);
-    if (length < (ssize_t)sizeof header || memcmp(header.identification, ELFMAG, SELFMAG) != 0 ||
-        header.identification[EI_CLASS] != ELFCLASS64 || header.machine != EM_X86_64)
+        return pi_process_failed(process, "auxv", errno, error);
+    uint64_t header_size = pi_auxv_parse(bytes, (size_t)length).program_header_size;
+    if (header_size != 0 && header_size != sizeof(Elf64_Phdr))
         return pi_error_set(
             error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
-            "Process %d runs a program of another architecture than x86-64 (ELF class "
-            "%d, machine %d); this build takes dumps of 64-bit x86-64 programs only.",
-            (int)process->pid,
-            length < (ssize_t)sizeof header ? 0 : header.identification[EI_CLASS],
-            length < (ssize_t)sizeof header ? 0 : header.machine);
+            "Process %d runs a program of another architecture than x86-64 (its program headers "
+            "have %d bytes, as those of 32-bit programs); this build takes dumps of 64-bit x86-64 "
+            "programs only.",
+            (int)process->pid, (int)header_size);
     return PROCINSPECT_OK;
 }
 
