@@ -294,8 +294,10 @@ static int32_t hold_process(capture_state *capture, procinspect_error *error) {
 static int32_t finish(capture_state *capture, procinspect_error *error) {
     pi_snapshot *snapshot = capture->snapshot;
     procinspect_dump_report *report = &snapshot->report;
-    const pi_modules_captured captured = {
-        .maps = snapshot->texts[PI_TEXT_MAPS], .auxv = capture->auxv, .root = capture->root};
+    const pi_modules_captured captured = {.maps = snapshot->texts[PI_TEXT_MAPS],
+                                          .auxv = capture->auxv,
+                                          .root = capture->root,
+                                          .cancellation = capture->request->cancellation};
     int32_t code = pi_capture_modules(capture->process, &capture->living, &capture->files,
                                       &captured, capture->arena, &capture->notes, snapshot, error);
     if (code != PROCINSPECT_OK)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cancellation.h"
 #include "base/error.h"
 #include "platform/linux/auxv.h"
 #include "platform/linux/living.h"
@@ -17,8 +18,9 @@ static const size_t largest_maps = (size_t)64 * 1024 * 1024;
 /* One reading of a process's modules. On the heap, for its buffers. */
 typedef struct module_scan {
     const pi_process *process;
-    uint64_t wanted_base; /* 0: all */
-    bool is_captured;     /* the process may have ended since */
+    uint64_t wanted_base;                         /* 0: all */
+    bool is_captured;                             /* the process may have ended since */
+    const procinspect_cancellation *cancellation; /* nullable */
     uint64_t members;
     pi_arena *arena;
     procinspect_error *error;
@@ -212,6 +214,8 @@ static int32_t scan_all(module_scan *scan) {
         result = scan_file(scan, &file);
         if (result == PROCINSPECT_OK)
             result = check_exhaustion(scan);
+        if (result == PROCINSPECT_OK && pi_cancellation_is_requested(scan->cancellation))
+            result = pi_error_cancelled(scan->error);
     }
     if (result == PROCINSPECT_OK)
         result = scan_vdso(scan);
@@ -250,6 +254,7 @@ static void begin_scan(module_scan *scan, const pi_process *process, uint64_t me
     scan->process = process;
     scan->wanted_base = 0;
     scan->is_captured = false;
+    scan->cancellation = NULL;
     scan->members = members;
     scan->arena = arena;
     scan->error = error;
@@ -298,6 +303,7 @@ int32_t pi_modules_from_captured(const pi_process *process, const pi_modules_cap
         return pi_error_no_memory(error);
     begin_scan(scan, process, members, arena, error);
     scan->is_captured = true;
+    scan->cancellation = captured->cancellation;
     scan->auxv = pi_auxv_parse(captured->auxv.data, captured->auxv.length);
     int32_t result = PROCINSPECT_OK;
     if (pi_module_object_use_root(&scan->object, captured->root) != 0)

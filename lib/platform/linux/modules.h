@@ -8,7 +8,8 @@
 typedef struct pi_modules_captured {
     pi_bytes maps; /* the text of /proc/PID/maps */
     pi_bytes auxv;
-    int root; /* O_PATH, of the process's mount namespace */
+    int root;                                     /* O_PATH, of the process's mount namespace */
+    const procinspect_cancellation *cancellation; /* nullable: CANCELLED */
 } pi_modules_captured;
 
 /*
