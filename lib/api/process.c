@@ -14,6 +14,10 @@ int32_t procinspect_process_open(const procinspect_context *context, int32_t pid
                             "procinspect_process_open: pid %d is negative; use 0 for the calling "
                             "process.",
                             (int)pid);
+    if (pid == 0 && !pi_system_is_live(context->system))
+        return pi_error_set(error, PROCINSPECT_ERROR_NOT_FOUND, 0,
+                            "The calling process isn't below this context's proc_root, so 0 names "
+                            "no process there; name one by its id.");
     procinspect_process *made = calloc(1, sizeof *made);
     if (made == NULL)
         return pi_error_no_memory(error);

@@ -30,7 +30,7 @@ int32_t pi_http_open_process(pi_http_exchange *exchange, procinspect_process **p
         return code;
     exchange->pid = pid != 0 ? pid : (int32_t)getpid();
     code = procinspect_process_open(exchange->http->context, pid, process, error);
-    if (code == PROCINSPECT_ERROR_NOT_FOUND)
+    if (code == PROCINSPECT_ERROR_NOT_FOUND && pid != 0)
         return pi_http_error_not_running(exchange->pid, error);
     if (code == PROCINSPECT_OK)
         exchange->pid = procinspect_process_pid(*process);

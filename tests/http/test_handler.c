@@ -242,7 +242,7 @@ static void what_this_version_cannot_do_is_501(void **state) {
 
 static void the_host_itself_is_not_in_this_tree(void **state) {
     (void)state;
-    assert_problem(request(http, "GET", "/api/processes/0"), 404, " is not running.");
+    assert_problem(request(http, "GET", "/api/processes/0"), 404, "proc_root");
 }
 
 static int32_t site_of_the_moment;
