@@ -125,8 +125,8 @@ typedef struct procinspect_process_info {
     const void *executable_path_bytes; /* the same as the kernel has it, not repaired */
     size_t executable_path_bytes_length;
     /* COMMAND_LINE: the arguments joined by single spaces; an empty text for a process that has
-     * none, such as a kernel thread or a zombie. /proc/PID/cmdline, of which at most 1 MiB is
-     * taken. */
+     * none, such as a kernel thread; unknown for a zombie. /proc/PID/cmdline, of which at most 1
+     * MiB is taken. */
     const char *command_line;
     const void *command_line_bytes; /* as in cmdline: each argument ends with a NUL */
     size_t command_line_bytes_length;
@@ -213,7 +213,8 @@ PROCINSPECT_API void procinspect_process_list_free(const procinspect_process_lis
 typedef struct procinspect_process procinspect_process;
 
 /*
- * Opens the process with this pid; 0 is the calling process. Free with procinspect_process_free.
+ * Opens the process with this pid; 0 is the calling process (NOT_FOUND where the context's
+ * proc_root isn't the system that it runs in). Free with procinspect_process_free.
  *
  * Errors: INVALID_ARGUMENT (a negative pid), NOT_FOUND, POLICY (user scope, or the callback refused
  * PROCINSPECT_ACTION_LOOK), PERMISSION, NO_MEMORY, NO_RESOURCES.

@@ -176,7 +176,10 @@ static int32_t read_parts(const procinspect_process *process, uint64_t members, 
             info->known |= parts[i].member;
             continue;
         }
-        if (is_fatal(code)) {
+        /* A zombie is there, and what is gone is this part of it. */
+        bool is_part_gone = code == PROCINSPECT_ERROR_GONE &&
+                            pi_process_check(process->platform, NULL) == PROCINSPECT_OK;
+        if (is_fatal(code) && !is_part_gone) {
             if (error != NULL)
                 *error = reason;
             return code;

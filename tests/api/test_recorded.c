@@ -145,12 +145,22 @@ static void kernel_threads_and_zombies_say_why(void **state) {
     assert_int_equal(thread->is_web_job, 0);
     const procinspect_process_info *zombie = item_of(list, 23);
     assert_int_equal(zombie->os_state, 'Z');
-    assert_string_equal(zombie->command_line, "");
+    assert_non_null(strstr(reason_of(zombie, PROCINSPECT_PROCESS_COMMAND_LINE)->reason, "zombie"));
     assert_non_null(strstr(reason_of(zombie, memory)->reason, "zombie"));
     assert_int_equal(reason_of(zombie, PROCINSPECT_PROCESS_SITE_ROLE)->code,
                      PROCINSPECT_ERROR_GONE);
     assert_non_null(strstr(reason_of(zombie, PROCINSPECT_PROCESS_EXECUTABLE)->reason, "zombie"));
     procinspect_process_list_free(list);
+}
+
+static void the_calling_process_is_not_in_it(void **state) {
+    (void)state;
+    procinspect_process *process = NULL;
+    procinspect_error error;
+    assert_int_equal(procinspect_process_open(context, 0, &process, &error),
+                     PROCINSPECT_ERROR_NOT_FOUND);
+    assert_non_null(strstr(error.message, "isn't below this context's proc_root"));
+    assert_null(process);
 }
 
 /* Its main thread has ended: thread 28 has the files that tell something. */
@@ -287,6 +297,7 @@ int main(void) {
         cmocka_unit_test(a_stat_file_that_was_cut_is_unknown_not_wrong),
         cmocka_unit_test(what_the_other_files_answer),
         cmocka_unit_test(kernel_threads_and_zombies_say_why),
+        cmocka_unit_test(the_calling_process_is_not_in_it),
         cmocka_unit_test(a_process_that_lives_without_its_main_thread),
         cmocka_unit_test(threads_of_a_process),
         cmocka_unit_test(open_files_of_a_process),

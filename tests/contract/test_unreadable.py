@@ -38,6 +38,10 @@ class Odd(ContractCase):
         pid = int(zombies()[0])
         process = self.object(pid)
         self.assert_no_memory(process)
+        self.assertIsNone(process["command_line"])
+        for member in ("command_line", "environment_variables", "is_webjob"):
+            self.assertIn("zombie", process["unavailable"][member], member)
+        self.problem(f"/api/processes/{pid}/environments/all", 404, "is not running")
         self.assertEqual(process["name"], "true" if process["name"] == "true" else "sh")
         self.assertEqual(process["parent"], f"{self.host.origin}/api/processes/{parent.pid}")
         self.assertIn(process["href"], self.ok(f"/api/processes/{parent.pid}")["children"])

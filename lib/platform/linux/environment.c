@@ -27,7 +27,19 @@ static int32_t exhausted(const pi_arena *arena, procinspect_error *error) {
         "with procinspect_environment_read.");
 }
 
-/* Kernel threads and zombies have no environment, which is no failure. */
+/* Where the environment is empty: is it one? A zombie has forgotten its. */
+static int32_t check_nothing(const pi_process *process, procinspect_error *error) {
+    pi_stat_text text;
+    pi_stat stat;
+    int32_t code = pi_process_check_memory(process, error);
+    if (code == PROCINSPECT_OK)
+        code = pi_process_stat(process, &text, &stat, error);
+    if (code == PROCINSPECT_OK && pi_stat_is_dead(&stat))
+        code = pi_error_set(error, PROCINSPECT_ERROR_GONE, 0, "%s", pi_zombie_reason);
+    return code;
+}
+
+/* Kernel threads have no environment, which is no failure. */
 static int32_t check_failure(const pi_process *process, int os_errno, procinspect_error *error) {
     pi_stat_text text;
     pi_stat stat;
@@ -37,7 +49,7 @@ static int32_t check_failure(const pi_process *process, int os_errno, procinspec
         if (code != PROCINSPECT_OK || stat.is_kernel_thread)
             return code;
         if (pi_stat_is_dead(&stat))
-            return pi_process_check_memory(process, error);
+            return check_nothing(process, error);
     }
     int32_t code = os_errno == ESRCH ? pi_process_check_memory(process, error) : PROCINSPECT_OK;
     return code != PROCINSPECT_OK ? code : pi_process_failed(process, "environ", os_errno, error);
@@ -62,7 +74,7 @@ static int32_t read_file(const pi_process *process, pi_buffer *buffer, procinspe
     if (result != 0)
         return check_failure(process, -result, error);
     /* The file of a process that has ended is empty, too. */
-    return buffer->length == 0 ? pi_process_check_memory(process, error) : PROCINSPECT_OK;
+    return buffer->length == 0 ? check_nothing(process, error) : PROCINSPECT_OK;
 }
 
 int32_t pi_environment_read(const pi_process *process, pi_arena *arena, pi_bytes *environment,

@@ -77,6 +77,9 @@ int32_t pi_process_failed(const pi_process *process, const char *file, int os_er
 int32_t pi_process_stat(const pi_process *process, pi_stat_text *text, pi_stat *stat,
                         procinspect_error *error);
 
+/* Why nothing of memory, program and environment is known of a process that is a zombie. */
+extern const char pi_zombie_reason[];
+
 /* For who found no memory: 0 where the process is one that has none (a zombie, a kernel thread) or
  * lives on, GONE where it is in the middle of its end, else as pi_process_check. */
 int32_t pi_process_check_memory(const pi_process *process, procinspect_error *error);

@@ -13,6 +13,10 @@
 #include "platform/linux/living.h"
 #include "platform/linux/status.h"
 
+const char pi_zombie_reason[] = "The process has ended and waits for its parent to take notice (a "
+                                "zombie): it has no memory and "
+                                "no program any more.";
+
 static int32_t not_running(int32_t pid, int os_errno, procinspect_error *error) {
     return pi_error_set(error, PROCINSPECT_ERROR_NOT_FOUND, os_errno,
                         "Process with an Id of %d is not running.", (int)pid);
@@ -149,8 +153,11 @@ static int32_t open_directory(pi_process *process, procinspect_error *error) {
             "Opening /proc/%d failed: %s. Close descriptors or raise the host's limit.",
             (int)process->pid, strerrordesc_np(os_errno));
     default:
-        return pi_error_set(error, code, os_errno, "Opening /proc/%d failed: %s.",
-                            (int)process->pid, strerrordesc_np(os_errno));
+        return pi_error_set(error, code, os_errno, "Opening /proc/%d failed: %s.%s",
+                            (int)process->pid, strerrordesc_np(os_errno),
+                            code == PROCINSPECT_ERROR_NO_RESOURCES
+                                ? " Close descriptors or raise the host's limit."
+                                : "");
     }
 }
 

@@ -159,6 +159,13 @@ static int32_t read_command_line_member(pi_process_reading *reading, uint64_t me
         return turned;
     if (result != 0)
         return pi_reading_failed(reading, members, -result);
+    if (length == 0 && !reading->is_kernel_thread) {
+        pi_stat_text text;
+        pi_stat stat;
+        /* A zombie has forgotten it; a process can also have none. */
+        if (pi_reading_stat(reading, &text, &stat) != 0 || pi_stat_is_dead(&stat))
+            return pi_reading_explain_nothing(reading, members, 0);
+    }
     info->command_line_bytes = pi_arena_copy(reader->arena, reader->bytes.data, length);
     info->command_line = pi_command_line_join(reader->arena, reader->bytes.data, length);
     if (info->command_line_bytes == NULL || info->command_line == NULL)

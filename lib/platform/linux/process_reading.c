@@ -85,8 +85,7 @@ static int32_t explain(pi_process_reading *reading, uint64_t members, int32_t co
                  "asked in its place; ask again.";
     } else if (result == 0 && pi_stat_is_dead(&stat)) {
         code = PROCINSPECT_ERROR_GONE;
-        reason = "The process has ended and waits for its parent to take notice (a zombie): it has "
-                 "no memory and no program any more.";
+        reason = pi_zombie_reason;
     } else if (result == 0 && stat.is_kernel_thread) {
         code = PROCINSPECT_ERROR_UNSUPPORTED;
         reason = "A kernel thread has no memory and no program of its own.";
