@@ -124,6 +124,7 @@ class AsOrdinaryUser(ContractCase):
                        "modules", "module_count", "is_webjob", "is_scm_site"):
             self.assertTrue(process["unavailable"][member], member)
             self.assertTrue(is_unknown(process[member], member), member)
+        self.assertIn("belongs to user 0", process["unavailable"]["file_name"])
         # World-readable: stat, status, cmdline.
         self.assertGreater(process["thread_count"], 0)
         self.assertGreater(process["virtual_memory"], 0)
@@ -140,7 +141,7 @@ class AsOrdinaryUser(ContractCase):
         for path in ("/modules", "/modules/1000", "/environments/all", "/dump"):
             with self.subTest(path):
                 answer = self.problem(f"/api/processes/{pid}{path}", 403, "root|user")
-                self.assertRegex(answer.json()["detail"], "CAP_SYS_PTRACE")
+                self.assertRegex(answer.json()["detail"], "belongs to user 0.*CAP_SYS_PTRACE")
                 self.assertNotIn(b"s3cret", answer.body)
         self.assertNotIn(proc_stat(pid)[0], "TtZX")
 

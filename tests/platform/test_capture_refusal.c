@@ -50,6 +50,22 @@ static void assert_explained(const pi_refusal_facts *facts, int32_t code, const 
     assert_int_equal(pi_refusal_explain(facts, NULL), code);
 }
 
+/* A read is refused for other reasons than tracing: neither another tracer nor Yama matters. */
+static void test_reading(void **state) {
+    (void)state;
+    pi_refusal_facts facts = plain();
+    facts.file = "maps";
+    facts.target_is_dumpable = false;
+    assert_explained(&facts, PROCINSPECT_ERROR_PERMISSION,
+                     "read maps of process 99: it is not dump", "CAP_SYS_PTRACE");
+    facts.target_group_ids[1] = 7;
+    assert_explained(&facts, PROCINSPECT_ERROR_PERMISSION, "belongs to group 7", "that group");
+    facts.target_user_ids[2] = 8;
+    assert_explained(&facts, PROCINSPECT_ERROR_PERMISSION, "belongs to user 8", "that user");
+    facts.own_may_trace = true;
+    assert_explained(&facts, PROCINSPECT_ERROR_PERMISSION, "a security module", "allow the host");
+}
+
 static void test_status_files(void **state) {
     pi_refusal_facts facts = {0};
     (void)state;
@@ -134,6 +150,7 @@ static void test_yama(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_status_files),
+        cmocka_unit_test(test_reading),
         cmocka_unit_test(test_cut_status_files),
         cmocka_unit_test(test_causes),
         cmocka_unit_test(test_yama),

@@ -44,6 +44,9 @@ void pi_refusal_parse_target(const char *status, size_t length, pi_refusal_facts
     if (read_line(status, length, "Uid:", 10, values, 3) == 3)
         for (int i = 0; i < 3; i++)
             facts->target_user_ids[i] = (uint32_t)values[i];
+    if (read_line(status, length, "Gid:", 10, values, 3) == 3)
+        for (int i = 0; i < 3; i++)
+            facts->target_group_ids[i] = (uint32_t)values[i];
     if (read_line(status, length, "TracerPid:", 10, values, 1) == 1)
         facts->tracer_pid = (int32_t)values[0];
     if (read_line(status, length, "CapPrm:", 16, values, 1) == 1)
@@ -60,25 +63,31 @@ void pi_refusal_parse_own(const char *status, size_t length, pi_refusal_facts *f
         facts->own_has_seccomp_filter = value == SECCOMP_FILTERED;
 }
 
-static bool is_other_users(const pi_refusal_facts *facts) {
+/* The one of these ids that isn't ours; ours where all are. */
+static uint32_t find_other(const uint32_t ids[3], uint32_t own) {
+    uint32_t other = ids[1];
     for (int i = 0; i < 3; i++)
-        if (facts->target_user_ids[i] != facts->own_user_id)
-            return true;
-    return false;
+        if (ids[i] != own)
+            other = ids[i];
+    return other;
 }
 
 /* What keeps those without CAP_SYS_PTRACE from tracing; NULL for nothing of it. `text` is room for
  * it. */
 static const char *missing_capability(const pi_refusal_facts *facts, char *text, size_t capacity) {
-    uint32_t user = facts->target_user_ids[1];
-    for (int i = 0; i < 3; i++)
-        if (facts->target_user_ids[i] != facts->own_user_id)
-            user = facts->target_user_ids[i];
-    if (is_other_users(facts))
+    uint32_t user = find_other(facts->target_user_ids, facts->own_user_id);
+    uint32_t group = find_other(facts->target_group_ids, facts->own_group_id);
+    if (user != facts->own_user_id)
         snprintf(text, capacity,
                  "it belongs to user %u, the host runs as user %u; run the host as that "
                  "user, or grant it CAP_SYS_PTRACE",
                  (unsigned)user, (unsigned)facts->own_user_id);
+    else if (group != facts->own_group_id)
+        snprintf(
+            text, capacity,
+            "it belongs to group %u, the host runs as group %u; run the host as that group, or "
+            "grant it CAP_SYS_PTRACE",
+            (unsigned)group, (unsigned)facts->own_group_id);
     else if ((facts->target_capabilities & ~facts->own_capabilities) != 0)
         snprintf(text, capacity,
                  "it holds capabilities (0x%llx) that the host lacks; grant the host "
@@ -97,6 +106,16 @@ static const char *missing_capability(const pi_refusal_facts *facts, char *text,
     else
         return NULL;
     return text;
+}
+
+static int32_t refuse(const pi_refusal_facts *facts, const char *cause, procinspect_error *error) {
+    if (facts->file == NULL)
+        return pi_error_set(error, PROCINSPECT_ERROR_PERMISSION, facts->os_errno,
+                            "The kernel doesn't let the host trace process %d: %s.",
+                            (int)facts->pid, cause);
+    return pi_error_set(error, PROCINSPECT_ERROR_PERMISSION, facts->os_errno,
+                        "The kernel doesn't let the host read %s of process %d: %s.", facts->file,
+                        (int)facts->pid, cause);
 }
 
 int32_t pi_refusal_explain(const pi_refusal_facts *facts, procinspect_error *error) {
@@ -136,9 +155,7 @@ int32_t pi_refusal_explain(const pi_refusal_facts *facts, procinspect_error *err
     if (cause == NULL)
         cause = "a security module (SELinux, AppArmor) forbids it; allow the host ptrace there, or "
                 "grant it CAP_SYS_PTRACE";
-    return pi_error_set(error, PROCINSPECT_ERROR_PERMISSION, facts->os_errno,
-                        "The kernel doesn't let the host trace process %d: %s.", (int)facts->pid,
-                        cause);
+    return refuse(facts, cause, error);
 }
 
 int pi_yama_scope(const pi_system *system) {
@@ -152,9 +169,9 @@ int pi_yama_scope(const pi_system *system) {
 }
 
 /* The files of a process that is not dumpable belong to root. */
-static bool is_dumpable(const pi_process *process, uint32_t effective_user) {
+static bool is_dumpable(int directory, const char *status_path, uint32_t effective_user) {
     struct stat status;
-    return fstatat(process->directory, "status", &status, 0) != 0 || status.st_uid != 0 ||
+    return fstatat(directory, status_path, &status, 0) != 0 || status.st_uid != 0 ||
            effective_user == 0;
 }
 
@@ -227,10 +244,38 @@ int32_t pi_capture_refused(const pi_process *process, int32_t tid, int os_errno,
     if (own_helper != NULL)
         *own_helper = facts.tracer_is_own_helper ? facts.tracer_pid : 0;
     facts.own_user_id = geteuid();
-    facts.target_is_dumpable = is_dumpable(process, facts.target_user_ids[1]);
+    facts.own_group_id = getegid();
+    facts.target_is_dumpable = is_dumpable(process->directory, "status", facts.target_user_ids[1]);
     facts.yama_scope = pi_yama_scope(process->system);
     length = pi_proc_read_once(process->system->proc, "thread-self/status", text, sizeof text);
     if (length > 0)
         pi_refusal_parse_own(text, (size_t)length, &facts);
+    return pi_refusal_explain(&facts, error);
+}
+
+int32_t pi_read_refused(const pi_system *system, int directory, const char *prefix, int32_t pid,
+                        const char *file, int os_errno, procinspect_error *error) {
+    pi_refusal_facts facts = {.pid = pid, .os_errno = os_errno, .file = file};
+    if (!system->is_live)
+        return refuse(&facts, "their permissions below this proc_root don't allow it", error);
+    char path[64];
+    char text[STATUS_BYTES];
+    snprintf(path, sizeof path, "%sstatus", prefix);
+    ssize_t length = pi_proc_read_once(directory, path, text, sizeof text);
+    if (length < 0) /* everyone may read that one */
+        return refuse(&facts,
+                      "/proc is mounted with hidepid; run the host as that process's user, or in "
+                      "the group of the mount's gid= option",
+                      error);
+    pi_refusal_parse_target(text, (size_t)length, &facts);
+    facts.own_user_id = geteuid();
+    facts.own_group_id = getegid();
+    facts.target_is_dumpable = is_dumpable(directory, path, facts.target_user_ids[1]);
+    length = pi_proc_read_once(system->proc, "thread-self/status", text, sizeof text);
+    if (length > 0)
+        pi_refusal_parse_own(text, (size_t)length, &facts);
+    /* These concern those who trace. */
+    facts.tracer_pid = 0;
+    facts.own_has_seccomp_filter = false;
     return pi_refusal_explain(&facts, error);
 }

@@ -4,16 +4,20 @@
 
 #include "platform/linux/linux.h"
 
-/* Why the kernel refuses to let a process be traced: it only ever says EPERM. */
+/* Why the kernel refuses to let a process be traced, or its files be read: it only ever says EPERM
+ * or EACCES. */
 
 /* What can be known of the two processes. */
 typedef struct pi_refusal_facts {
     int32_t pid;
     int os_errno;
+    const char *file;             /* that was to be read; NULL: it was to be traced */
     int32_t tracer_pid;           /* of the refused thread, 0 for none */
     bool tracer_is_own_helper;    /* this very host is dumping or ending the process */
     uint32_t target_user_ids[3];  /* real, effective, saved */
     uint32_t own_user_id;         /* effective */
+    uint32_t target_group_ids[3]; /* real, effective, saved */
+    uint32_t own_group_id;        /* effective */
     uint64_t target_capabilities; /* permitted */
     uint64_t own_capabilities;    /* permitted */
     bool own_may_trace;           /* CAP_SYS_PTRACE is effective */
@@ -33,6 +37,13 @@ int32_t pi_refusal_explain(const pi_refusal_facts *facts, procinspect_error *err
  * helper of this very host that traces it, 0 for none. */
 int32_t pi_capture_refused(const pi_process *process, int32_t tid, int os_errno,
                            int32_t *own_helper, procinspect_error *error);
+
+/*
+ * The same for one who may not read files ("maps", "files" for more than one) of a process, which
+ * stand at directory with the prefix before their names. Always PERMISSION.
+ */
+int32_t pi_read_refused(const pi_system *system, int directory, const char *prefix, int32_t pid,
+                        const char *file, int os_errno, procinspect_error *error);
 
 /* Waits for the end of that helper, at most until the deadline (CLOCK_MONOTONIC). False for 0, and
  * where it takes longer or the wait was cancelled. */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "platform/linux/capture_refusal.h"
 #include "platform/linux/living.h"
 #include "platform/linux/status.h"
 
@@ -61,12 +62,8 @@ int32_t pi_process_failed(const pi_process *process, const char *file, int os_er
     case PROCINSPECT_ERROR_NO_MEMORY:
         return pi_error_no_memory(error);
     case PROCINSPECT_ERROR_PERMISSION:
-        return pi_error_set(
-            error, code, os_errno,
-            "The kernel doesn't let this user read /proc/%d/%s: the process belongs to "
-            "another user or is protected (a setuid program). Run as that user or as "
-            "root, or grant CAP_SYS_PTRACE.",
-            (int)process->pid, file);
+        return pi_read_refused(process->system, process->directory, "", process->pid, file,
+                               os_errno, error);
     case PROCINSPECT_ERROR_NO_RESOURCES:
         return pi_error_set(
             error, code, os_errno,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "platform/linux/capture_refusal.h"
 
 pi_file_path pi_reading_path(const pi_process_files *files, const char *name) {
     pi_file_path path;
@@ -71,7 +72,10 @@ int32_t pi_reading_add_unavailable(pi_process_reading *reading, uint64_t members
     return 0;
 }
 
-/* The given reason, unless the process is one that has neither memory nor program. */
+static int32_t add_refusal(pi_process_reading *reading, uint64_t members, int os_errno);
+
+/* The given reason (NULL: the kernel refused), unless the process is one that has neither memory
+ * nor program. */
 static int32_t explain(pi_process_reading *reading, uint64_t members, int32_t code, int os_errno,
                        const char *reason) {
     pi_stat_text text;
@@ -90,7 +94,8 @@ static int32_t explain(pi_process_reading *reading, uint64_t members, int32_t co
         code = PROCINSPECT_ERROR_UNSUPPORTED;
         reason = "A kernel thread has no memory and no program of its own.";
     }
-    return pi_reading_add_unavailable(reading, members, code, os_errno, reason);
+    return reason == NULL ? add_refusal(reading, members, os_errno)
+                          : pi_reading_add_unavailable(reading, members, code, os_errno, reason);
 }
 
 int32_t pi_reading_explain_nothing(pi_process_reading *reading, uint64_t members, int os_errno) {
@@ -98,10 +103,20 @@ int32_t pi_reading_explain_nothing(pi_process_reading *reading, uint64_t members
                    "The kernel doesn't tell this of the process.");
 }
 
-static const char not_permitted[] =
-    "The kernel doesn't let this user read it: the process belongs to another user or is protected "
-    "(a setuid program), or /proc is mounted with hidepid. Run as that user or as root, or grant "
-    "CAP_SYS_PTRACE.";
+/* The kernel refused: why, for this process. Its files have one reason. */
+static int32_t add_refusal(pi_process_reading *reading, uint64_t members, int os_errno) {
+    if (reading->refusal == NULL) {
+        const pi_process_files *files = reading->files;
+        procinspect_error why;
+        pi_read_refused(reading->reader->system, files->directory, files->prefix,
+                        reading->info->pid, "files", os_errno, &why);
+        reading->refusal = pi_arena_copy(reading->reader->arena, why.message, strlen(why.message));
+    }
+    return reading->refusal != NULL
+               ? pi_reading_add_unavailable(reading, members, PROCINSPECT_ERROR_PERMISSION,
+                                            os_errno, reading->refusal)
+               : pi_reading_exhausted(reading->reader);
+}
 
 int32_t pi_reading_failed(pi_process_reading *reading, uint64_t members, int os_errno) {
     int32_t code = pi_error_code_of_errno(os_errno);
@@ -117,7 +132,7 @@ int32_t pi_reading_failed(pi_process_reading *reading, uint64_t members, int os_
     case PROCINSPECT_ERROR_GONE:
         return pi_reading_explain_nothing(reading, members, os_errno);
     case PROCINSPECT_ERROR_PERMISSION:
-        return pi_reading_add_unavailable(reading, members, code, os_errno, not_permitted);
+        return add_refusal(reading, members, os_errno);
     default:
         return pi_reading_add_unavailable(reading, members, code, os_errno,
                                           os_errno == EBADMSG
@@ -128,7 +143,6 @@ int32_t pi_reading_failed(pi_process_reading *reading, uint64_t members, int os_
 
 int32_t pi_reading_memory_failed(pi_process_reading *reading, uint64_t members, int os_errno) {
     int32_t code = pi_error_code_of_errno(os_errno);
-    return code == PROCINSPECT_ERROR_PERMISSION
-               ? explain(reading, members, code, os_errno, not_permitted)
-               : pi_reading_failed(reading, members, os_errno);
+    return code == PROCINSPECT_ERROR_PERMISSION ? explain(reading, members, code, os_errno, NULL)
+                                                : pi_reading_failed(reading, members, os_errno);
 }
