@@ -21,6 +21,12 @@ extern "C" {
  * deleted or replaced answers too; what only the file holds (IS_DEBUG, PACKAGE of some) is then
  * unknown. Nothing below /dev is opened, and nothing that isn't a regular file.
  *
+ * Nor is a file on FUSE or a network file system, which may never answer (the file system of this
+ * process's own root excepted): what only the file tells is unknown then, and the rest comes from
+ * pages that are in the target's memory. Paths are looked up in the kernel's cache of names alone,
+ * which takes Linux 5.12. What a target's ELF objects make one call read has an end, about a
+ * second; what is behind it is unknown, TOO_LARGE, and can be asked for by its base address.
+ *
  * The members that can be asked for, and the `known` bits of an answer:
  */
 #define PROCINSPECT_MODULE_PATH (UINT64_C(1) << 0)

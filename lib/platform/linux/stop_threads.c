@@ -122,17 +122,6 @@ static long try_to_seize(pi_stop *stop, int32_t tid) {
     return result == -ESRCH ? 1 : result;
 }
 
-/*
- * The number was read from the directory before it was used: had the thread ended since, and long
- * ago, another process's thread may have it now. Who is seized keeps its number, so one look behind
- * that tells. Such a stranger runs on, and is let go of when the helper ends.
- */
-static bool is_stranger(const pi_stop *stop, int32_t tid) {
-    char path[32];
-    stat_path(path, tid);
-    return raw_call(SYS_faccessat, stop->task_directory, (long)path, F_OK, 0) == -ENOENT;
-}
-
 /* A main thread that had ended, and runs: another one has its number, and another program. */
 static bool was_replaced(const pi_stop *stop, const pi_stop_thread *thread) {
     return thread->tid == stop->pid && thread->state == PI_STOP_ENDED &&
@@ -170,8 +159,6 @@ static pi_stop_result seize(pi_stop *stop, const char *name, uint32_t *added) {
         stop->refused_errno = (int32_t)-result;
         return PI_STOP_REFUSED;
     }
-    if (is_stranger(stop, tid))
-        return PI_STOP_OK;
     stop->threads[stop->count] = (pi_stop_thread){tid, PI_STOP_SEIZED, 0, 0, 0};
     stop->count++;
     *slot = stop->count;
