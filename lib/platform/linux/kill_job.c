@@ -10,8 +10,9 @@
 
 enum { STEP_NS = 10000000, LOOK_INTERVAL_NS = 50000000 };
 
+/* Members, or one that was seized with its parent and hasn't run yet to tell us. */
 static bool is_left(const pi_kill_tree *tree) {
-    return tree->live_count != 0;
+    return tree->live_count != 0 || tree->has_tracees;
 }
 
 /* Every member takes a descriptor. The limit is the helper's own. */
@@ -96,7 +97,7 @@ static void ask_to_end(pi_kill_tree *tree) {
         bool only_host = tree->live_count <= (tree->include_host ? 1 : 0);
         if (now >= until || pi_helper_must_stop(tree->helper))
             return;
-        if (only_host && !pi_kill_wait(tree, 0) && (is_left(tree) || !tree->has_tracees))
+        if (only_host && !pi_kill_wait(tree, 0) && (tree->live_count != 0 || !is_left(tree)))
             return; /* nor has any forked before it ended */
         if (tree->events < 0 && now >= next_look) {
             pi_kill_look_again(tree);
@@ -138,7 +139,7 @@ static uint32_t kill_left(pi_kill_tree *tree) {
  * is left that we trace, unless it is one that hasn't run yet since it was forked. */
 static bool is_done(pi_kill_tree *tree) {
     return !(is_look_due(tree) && pi_kill_look_again(tree)) &&
-           (is_left(tree) || !tree->has_tracees);
+           (tree->live_count != 0 || !is_left(tree));
 }
 
 /* Kills all but those who come later, and waits for their ends; true when none is left. */
