@@ -10,7 +10,7 @@ enum { STEP_NS = 2000000, QUIET_LOOKS = 2 };
 
 static const uint64_t hold_limit_ns = UINT64_C(5000000000);
 static const uint64_t release_limit_ns = UINT64_C(200000000);
-/* For threads in D: by then they don't move. Those in a fork do. */
+/* That nothing but threads in D is waited for: those in a fork wake by then. */
 static const uint64_t patience_ns = UINT64_C(100000000);
 
 static void hold_member(pi_kill_tree *tree, pi_kill_member *member) {
@@ -33,8 +33,8 @@ static bool are_held(pi_kill_tree *tree, bool look_closer) {
         if (member == NULL)
             continue;
         hold_member(tree, member);
-        if (look_closer && member->hold == PI_KILL_SEIZED && member->running_threads != 0)
-            pi_kill_count_running(tree, member);
+        if (look_closer && member->hold == PI_KILL_SEIZED)
+            pi_kill_look_closer(tree, member);
         held = pi_kill_is_held(tree, member) && held;
     }
     return held;
@@ -47,23 +47,32 @@ static bool has_untraced(pi_kill_tree *tree) {
     return false;
 }
 
+static bool has_sleepers(pi_kill_tree *tree) {
+    for (uint32_t i = tree->live_count; i-- > 0;)
+        if (pi_kill_live_member(tree, i)->sleeping_threads != 0)
+            return true;
+    return false;
+}
+
 /*
  * Two looks at /proc in a row that find nobody whom we had to seize ourselves show that all are
  * traced: whom a look misses, because he came and went between its reads, leaves an orphan to the
- * root.
+ * root. But they count only when all have stopped once: a fork that began before is nobody's yet.
  */
 void pi_kill_follow_all(pi_kill_tree *tree) {
-    uint64_t begin = raw_now_ns();
+    uint64_t begin = raw_now_ns(), still_since = begin, now = begin;
     int quiet = 0;
     tree->phase = PI_KILL_FOLLOWING;
     tree->has_begun = true;
     pi_kill_adopt(tree);
-    while (quiet < QUIET_LOOKS && !pi_helper_must_stop(tree->helper)) {
-        uint64_t spent = raw_now_ns() - begin;
-        if (spent >= hold_limit_ns)
+    for (; quiet < QUIET_LOOKS && !pi_helper_must_stop(tree->helper); now = raw_now_ns()) {
+        if (now - begin >= hold_limit_ns)
             return;
         tree->found_untraced = false;
-        bool held = are_held(tree, spent >= patience_ns);
+        bool held = are_held(tree, true);
+        if (!held)
+            still_since = now;
+        held = held && (!has_sleepers(tree) || now - still_since >= patience_ns);
         if (held)
             pi_kill_look_again(tree);
         quiet = held && !tree->found_untraced ? quiet + 1 : 0;

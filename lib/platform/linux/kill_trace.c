@@ -28,11 +28,11 @@ static const uint64_t seize_limit_ns = UINT64_C(5000000000);
 
 /*
  * How a thread is, in the index of threads behind the member's place. RUNS: it was told to stop,
- * and may still be in a fork that began before it was seized. FOLLOWED: it has stopped once, and
- * runs on with all its forks traced. STANDS and what follows: it stands, and has yet to take the
- * signal of this number, 0 for none.
+ * and may still be in a fork that began before it was seized. ASLEEP: the same, and it was in D
+ * when it was last looked at. FOLLOWED: it has stopped once, and runs on with all its forks traced.
+ * STANDS and what follows: it stands, and has yet to take the signal of this number, 0 for none.
  */
-enum { RUNS, STRANGER, FOLLOWED, STANDS };
+enum { RUNS, ASLEEP, STRANGER, FOLLOWED, STANDS };
 
 static int32_t thread_value(const pi_kill_tree *tree, const pi_kill_member *member, int state) {
     return (int32_t)((uint32_t)(member - tree->members) << STATE_BITS | (uint32_t)state);
@@ -44,6 +44,12 @@ static int state_of(int32_t value) {
 
 static pi_kill_member *member_of(pi_kill_tree *tree, int32_t value) {
     return &tree->members[value >> STATE_BITS];
+}
+
+/* The thread isn't waited for any more. */
+static void uncount(pi_kill_member *member, int state) {
+    member->running_threads -= state == RUNS;
+    member->sleeping_threads -= state == ASLEEP;
 }
 
 static void add_thread(pi_kill_tree *tree, pi_kill_member *member, int32_t tid, int state) {
@@ -209,15 +215,15 @@ static void note_stop(pi_kill_tree *tree, int32_t tid, int status) {
     if (value < 0 || is_stranger)
         return;
     pi_kill_member *member = member_of(tree, value);
-    member->running_threads -= state_of(value) == RUNS;
+    uncount(member, state_of(value));
     pi_kill_index_set(&tree->threads, tid,
                       thread_value(tree, member, goes_on ? FOLLOWED : STANDS + signal_of(status)));
 }
 
 static void note_end(pi_kill_tree *tree, int32_t tid) {
     int32_t value = pi_kill_index_find(&tree->threads, tid);
-    if (value >= 0 && state_of(value) == RUNS)
-        member_of(tree, value)->running_threads--;
+    if (value >= 0)
+        uncount(member_of(tree, value), state_of(value));
     pi_kill_index_remove(&tree->threads, tid);
 }
 
@@ -236,23 +242,25 @@ void pi_kill_reap(pi_kill_tree *tree) {
     }
 }
 
-/* A thread in D can't be stopped, nor does it fork or end before it has stopped. One that executed
- * a program from another than the first thread has changed its number without a word. */
-static bool count_running(pi_kill_tree *tree, int32_t pid, int32_t tid) {
+/* A thread in D can't be stopped. One that executed a program from another than the first thread
+ * has changed its number without a word. */
+static bool count_waited_for(pi_kill_tree *tree, int32_t pid, int32_t tid) {
     pi_kill_member *member = pi_kill_find_member(tree, pid);
     int32_t value = pi_kill_index_find(&tree->threads, tid);
-    if (member == NULL || value < 0 || state_of(value) != RUNS)
+    if (member == NULL || value < 0 || (state_of(value) != RUNS && state_of(value) != ASLEEP))
         return true;
-    if (pi_kill_thread_state(tree, pid, tid) == 'D')
-        pi_kill_index_set(&tree->threads, tid, thread_value(tree, member, STANDS));
-    else
-        member->running_threads++;
+    bool sleeps = pi_kill_thread_state(tree, pid, tid) == 'D';
+    pi_kill_index_set(&tree->threads, tid, thread_value(tree, member, sleeps ? ASLEEP : RUNS));
+    member->sleeping_threads += sleeps;
+    member->running_threads += !sleeps;
     return true;
 }
 
-void pi_kill_count_running(pi_kill_tree *tree, pi_kill_member *member) {
-    member->running_threads = 0;
-    pi_kill_each_thread(tree, member->pid, count_running);
+void pi_kill_look_closer(pi_kill_tree *tree, pi_kill_member *member) {
+    if (member->running_threads == 0 && member->sleeping_threads == 0)
+        return;
+    member->running_threads = member->sleeping_threads = 0;
+    pi_kill_each_thread(tree, member->pid, count_waited_for);
 }
 
 static bool stands(pi_kill_tree *tree, int32_t pid, int32_t tid) {

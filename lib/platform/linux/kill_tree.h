@@ -48,6 +48,7 @@ typedef struct pi_kill_member {
     uint64_t latest_start_ticks; /* who started later has only got its number */
     uint32_t live_place;         /* in the table of the living */
     uint32_t running_threads;    /* seized, and not known to stand */
+    uint32_t sleeping_threads;   /* likewise, and in D: they stand when they wake */
     int32_t os_errno;            /* why it could not be signalled; 0 */
     uint8_t hold;                /* pi_kill_hold */
     bool is_tied;                /* looked at, and held by the pidfd if it was there */
@@ -275,8 +276,9 @@ void pi_kill_seize(pi_kill_tree *tree, pi_kill_member *member);
 void pi_kill_interrupt(pi_kill_tree *tree, pi_kill_member *member);
 /* Takes what the seized report. */
 void pi_kill_reap(pi_kill_tree *tree);
-/* Looks which threads of a seized member still run, where they don't report it. */
-void pi_kill_count_running(pi_kill_tree *tree, pi_kill_member *member);
+/* Looks which threads of a seized member still run, where they don't report it, and which sleep
+ * uninterruptibly. */
+void pi_kill_look_closer(pi_kill_tree *tree, pi_kill_member *member);
 /* Whether the member can't fork or end by itself until it is let go of. */
 bool pi_kill_is_held(pi_kill_tree *tree, pi_kill_member *member);
 /* For who lets a standing thread run until it stops again: the signal that it has yet to take, or
