@@ -177,7 +177,6 @@ static void a_process_that_lives_without_its_main_thread(void **state) {
     assert_int_equal(info->resident_memory_bytes, 2048 * 1024);
     assert_int_equal(info->tracer_pid, 18);
     assert_int_equal(info->open_file_count, 2);
-    assert_string_equal(info->web_job_name, "queue");
     procinspect_process_list_free(list);
     /* And where nothing but the one member is asked for. */
     list = list_of(PROCINSPECT_PROCESS_COMMAND_LINE);

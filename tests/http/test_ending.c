@@ -42,6 +42,11 @@ static int make_all(void **state) {
     write_worker("status", "Name:\tworker\nState:\tR (running)\nTgid:\t4242\nPid:\t4242\n");
     write_worker("environ", "");
     write_worker("maps", "");
+    /* The thread that lives on where the main thread ends. */
+    write_worker("task/4243/status",
+                 "Name:\tworker\nState:\tR (running)\nTgid:\t4242\nPid:\t4243\n");
+    write_worker("task/4243/environ", "");
+    write_worker("task/4243/maps", "");
     return 0;
 }
 

@@ -207,5 +207,5 @@ int main(int argc, char **argv) {
         cmocka_unit_test(only_check_touches_nothing),
         cmocka_unit_test(a_reused_number_is_not_hit),
     };
-    return cmocka_run_group_tests(tests, tree_run_setup, NULL);
+    return cmocka_run_group_tests(tests, tree_run_setup_waiting_for_none, NULL);
 }

@@ -218,5 +218,5 @@ int main(int argc, char **argv) {
         cmocka_unit_test(grace),
         cmocka_unit_test(setuid_members),
     };
-    return cmocka_run_group_tests(tests, tree_run_setup, NULL);
+    return cmocka_run_group_tests(tests, tree_run_setup_waiting_for_none, NULL);
 }

@@ -46,8 +46,11 @@ int tree_run_setup(void **state) {
     (void)state;
     log_file = mkostemp(log_path, O_CLOEXEC);
     return log_file < 0 || fchmod(log_file, 0666) != 0 || atexit(remove_log) != 0 ||
-           sigaction(SIGCHLD, &wait_for_none, NULL) != 0 ||
            prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0;
+}
+
+int tree_run_setup_waiting_for_none(void **state) {
+    return tree_run_setup(state) != 0 || sigaction(SIGCHLD, &wait_for_none, NULL) != 0;
 }
 
 void tree_wait_for_end(pid_t child) {

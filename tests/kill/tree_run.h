@@ -25,13 +25,15 @@ typedef struct tree_run {
 /* How often a test repeats: few, or with PROCINSPECT_TEST_SOAK `many`. */
 int tree_runs(int few, int many);
 
-/* Whatever loses its parent comes to this process from now on, and is never waited for. */
+/* Whatever loses its parent comes to this process from now on. */
 int tree_run_setup(void **state);
+/* The same, and nobody is waited for: numbers are free at once. */
+int tree_run_setup_waiting_for_none(void **state);
 
 /* A child of the test itself. */
 void tree_wait_for_end(pid_t child);
 
-/* system(3), which has to wait. */
+/* system(3), which has to wait, where otherwise nobody is waited for. */
 int tree_shell(const char *command);
 
 /* Whether the system lets this user trace his own processes: then every report is to be exact. */

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PI_PLATFORM_LINUX_CAPTURE_ATTEMPT_H
+#define PI_PLATFORM_LINUX_CAPTURE_ATTEMPT_H
+
+#include "platform/linux/linux.h"
+
+/* What one attempt to capture a process teaches the next. Zero-initialised. */
+typedef struct pi_capture_history {
+    bool has_lived;     /* there was a process to capture */
+    int32_t own_helper; /* of another dump of this host's that was in the way, 0 for none */
+    bool may_be_traced; /* we let our helper trace us */
+    bool was_refused;   /* this time, by the kernel, to trace a thread of it */
+    bool was_traced;    /* by somebody, at one time */
+} pi_capture_history;
+
+/* It lives, and ran another program (execve) or seemed to. */
+enum { PI_CAPTURE_AGAIN = 1 };
+
+/* One attempt, into an arena of its own: 0, an error, or PI_CAPTURE_AGAIN. */
+int32_t pi_capture_attempt(const pi_process *process, const pi_capture_request *request,
+                           pi_capture_history *history, pi_snapshot **snapshot,
+                           procinspect_error *error);
+
+#endif
