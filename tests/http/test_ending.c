@@ -28,6 +28,7 @@ static void write_stat(char state, unsigned flags, int threads) {
              "18446744073709551615 0 0 0 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
              state, flags, threads);
     write_worker("stat", text);
+    write_worker("task/4242/stat", text);
 }
 
 static int make_all(void **state) {
