@@ -38,10 +38,18 @@ extern "C" {
  * again until nothing is new. Then all are killed with SIGKILL, and their ends are waited for. If
  * helper or host dies meanwhile nothing stays stopped.
  *
+ * Where there are no process events, or some may be lost (as an ordinary user, or in a container),
+ * one thread of the process is made to call prctl(PR_SET_CHILD_SUBREAPER) first: orphans come to
+ * the process then, and it is killed last. A seccomp filter of its own is put aside for that where
+ * CAP_SYS_ADMIN allows it; without, the call is only made where there is no grace, since the filter
+ * may answer it by killing. And during a grace all members are traced while they run on there: a
+ * setuid program that one executes meanwhile runs without its privileges, unless the caller has
+ * CAP_SYS_PTRACE.
+ *
  * Is it complete? `is_exact` of the report says so: every fork was heard of. It is 1 where the
  * kernel's process events can be had (the first pid, user and network namespace; for ordinary users
- * since Linux 6.6) or the process may be traced. Elsewhere a member that forks and ends between two
- * looks can leave a child behind.
+ * since Linux 6.6, and then only while no more come than its sockets have room for) or the process
+ * may be traced. Elsewhere a member that forks and ends between two looks can leave a child behind.
  *
  * Privileges: those of kill(2) for every member, nothing more. Linux 5.9 or later, x86-64.
  */
@@ -66,8 +74,8 @@ typedef struct procinspect_kill_options {
      * stopped), and this long to end; what is left, and what was forked meanwhile, is killed. */
     uint32_t grace_ms;
     uint32_t timeout_ms; /* how long the ends are waited for, behind the grace; 0: 5000 */
-    /* Nullable: gives up, with CANCELLED, until the first SIGKILL is sent. Members run on then,
-     * those excepted that SIGTERM has ended. */
+    /* Nullable: gives up, with CANCELLED, until the first SIGKILL is sent. Members run on then as
+     * if nothing had been, those excepted that SIGTERM has ended. */
     procinspect_cancellation *cancellation;
 } procinspect_kill_options;
 
@@ -79,7 +87,8 @@ enum {
     PROCINSPECT_KILL_NOT_TRIED = 0,    /* ONLY_CHECK */
     PROCINSPECT_KILL_ENDED = 1,        /* dead, or a zombie that its parent has yet to wait for */
     PROCINSPECT_KILL_ALREADY_GONE = 2, /* was so when it was first looked at */
-    PROCINSPECT_KILL_REFUSED = 3,      /* may not be signalled; it runs on */
+    PROCINSPECT_KILL_REFUSED = 3,      /* found after the check, and may not be signalled, by the
+                                          kernel or by the user scope; it runs on */
     PROCINSPECT_KILL_SURVIVED = 4,     /* SIGKILL was sent, and it hasn't ended in time */
     PROCINSPECT_KILL_ESCAPED = 5       /* no member, but maybe once one, by its session or cgroup;
                                           see above. It runs on */

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cancellation.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "platform/linux/host_tracer.h"
@@ -335,6 +336,8 @@ int32_t pi_process_kill_tree(const pi_process *process, const pi_kill_request *r
                              pi_arena *arena, procinspect_kill_report *report,
                              procinspect_error *error) {
     uint64_t begin = now_ns();
+    if (pi_cancellation_is_requested(request->cancellation))
+        return pi_error_cancelled(error);
     int32_t result = pi_process_check(process, error);
     if (result != PROCINSPECT_OK)
         return result;

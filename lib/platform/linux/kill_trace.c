@@ -145,7 +145,8 @@ static int signal_of(int status) {
     return is_event(status, 0) ? WSTOPSIG(status) : 0;
 }
 
-/* The call that the stop has interrupted is run again where it would answer EINTR for our sake. */
+/* The call that the stop has interrupted is run again where it would answer EINTR for our sake: but
+ * for us a signal that is ignored wouldn't have woken it, and one with a handler still ends it. */
 static void repair_call(int32_t tid) {
     struct user_regs_struct registers;
     if (raw_ptrace(PTRACE_GETREGS, tid, 0, (uintptr_t)&registers) == 0 &&
@@ -155,9 +156,8 @@ static void repair_call(int32_t tid) {
 
 /* One that its user has stopped stays so, and reports when it goes on. */
 static void resume(int32_t tid, int status) {
-    bool is_interrupt = is_event(status, EVENT_STOP);
-    bool is_stopped = is_interrupt && WSTOPSIG(status) != SIGTRAP;
-    if (is_interrupt && !is_stopped)
+    bool is_stopped = is_event(status, EVENT_STOP) && WSTOPSIG(status) != SIGTRAP;
+    if (!is_stopped)
         repair_call(tid);
     raw_ptrace(is_stopped ? PTRACE_LISTEN : PTRACE_CONT, tid, 0, (uintptr_t)signal_of(status));
 }
@@ -172,8 +172,7 @@ int pi_kill_take_stop(pi_kill_tree *tree, int32_t tid) {
 
 /* As if it had never been stopped. */
 static void detach(int32_t tid, int signal) {
-    if (signal == 0)
-        repair_call(tid);
+    repair_call(tid);
     raw_ptrace(PTRACE_DETACH, tid, 0, (uintptr_t)signal);
 }
 
