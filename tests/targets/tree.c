@@ -24,7 +24,7 @@ enum {
     CHAINS = 8,
     LONGEST_PAUSE_US = 3000,
     FORKING_THREADS = 4,
-    MOST_CHILDREN = CROWD + 8,
+    MOST_CHILDREN = 8,
     LONGEST_LIFE_S = 120
 };
 
