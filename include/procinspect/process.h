@@ -189,7 +189,8 @@ PROCINSPECT_API void procinspect_process_query_init(procinspect_process_query *q
  * Lists the processes. query may be NULL. A process that ends while it is read is left out; one
  * that refuses a member stays, with that member in its `unavailable`. CHILDREN, THREADS, MODULES,
  * OPEN_FILES and WEB_JOB are not for lists: INVALID_ARGUMENT. ENVIRONMENT takes a context that
- * allows it; the authorize callback is then asked for each process.
+ * allows it; the authorize callback is then asked for each process, of one that has just been
+ * started perhaps twice.
  *
  * On success *list is the caller's, to be freed with procinspect_process_list_free, and everything
  * reached through it lives until then.

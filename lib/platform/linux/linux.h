@@ -84,6 +84,8 @@ extern const char pi_zombie_reason[];
  * lives on, GONE where it is in the middle of its end, else as pi_process_check. */
 int32_t pi_process_check_memory(const pi_process *process, procinspect_error *error);
 
+/* Since boot: whatever starts from now on has a start_ticks that is not smaller. */
+uint64_t pi_ticks_now(const pi_system *system);
 /* Ticks since boot or of CPU time in nanoseconds, saturating. */
 uint64_t pi_ticks_to_ns(const pi_system *system, uint64_t ticks);
 /* The instant that many ticks after boot, in nanoseconds since 1970, saturating. */

@@ -117,7 +117,7 @@ int pi_living_turn(int directory, const char *prefix, pi_living *living) {
         return turn_back(living);
     pi_living found = *living;
     if (living->tid != 0) {
-        result = look_at(directory, prefix, living->tid, &found.state);
+        result = look_at(directory, prefix, living->tid, &living->state);
         if (result != -ESRCH)
             return result; /* it lives: 0 */
     } else if (!is_lost) {

@@ -16,7 +16,7 @@
 /* Whose files are read. Zero-initialised: the process's own. */
 typedef struct pi_living {
     int32_t tid; /* 0: the process's own, else those below task/TID */
-    char state;  /* of that thread, when it was found */
+    char state;  /* of that thread, when it was last looked at */
     int turns;
     /* The main thread's stat at the last turn, but for its name; or a negative errno. */
     int main_result;

@@ -59,53 +59,62 @@ static void take_stat(const pi_system *system, uint64_t members, const pi_stat *
 
 /* The command line into the reader's buffer. */
 static int read_command_line(pi_process_reading *reading) {
-    if (reading->has_command_line)
-        return 0;
     const pi_process_files *files = reading->program_files;
-    int result = pi_proc_read_bytes(files->directory, pi_reading_path(files, "cmdline").text,
-                                    &reading->reader->bytes, LONGEST_COMMAND_LINE);
-    reading->has_command_line = result == 0;
-    return result;
+    return pi_proc_read_bytes(files->directory, pi_reading_path(files, "cmdline").text,
+                              &reading->reader->bytes, LONGEST_COMMAND_LINE);
 }
 
-/* A name that the kernel cut, from the command line in the reader's buffer. */
-static int32_t set_name(pi_process_reading *reading, const char *name, size_t length,
-                        pi_bytes command_line) {
-    pi_bytes complete = pi_process_name_complete((pi_bytes){name, length}, command_line);
-    reading->info->name = pi_utf8_repair(reading->reader->arena, complete.data, complete.length);
-    return reading->info->name == NULL ? pi_reading_exhausted(reading->reader) : 0;
+/* The command line for a name that the kernel cut, where it can be read: otherwise the name stays
+ * as it is. */
+static int32_t find_command_line(pi_process_reading *reading, pi_bytes *command_line) {
+    const procinspect_process_info *info = reading->info;
+    if ((info->known & PROCINSPECT_PROCESS_COMMAND_LINE) != 0) {
+        *command_line = (pi_bytes){info->command_line_bytes, info->command_line_bytes_length};
+        return 0;
+    }
+    int result = read_command_line(reading);
+    int32_t code = result == 0 ? 0 : pi_error_code_of_errno(-result);
+    if (code == PROCINSPECT_ERROR_NO_RESOURCES || code == PROCINSPECT_ERROR_NO_MEMORY)
+        return pi_reading_failed(reading, PROCINSPECT_PROCESS_NAME, -result);
+    if (code == 0)
+        *command_line = (pi_bytes){reading->reader->bytes.data, reading->reader->bytes.length};
+    return 0;
 }
 
 static int32_t read_name(pi_process_reading *reading, const pi_stat *stat) {
-    pi_bytes command_line = {0};
+    pi_bytes name = {stat->name, stat->name_length};
     if (stat->name_length == CUT_NAME_LENGTH && !stat->is_kernel_thread) {
-        int result = read_command_line(reading);
-        int32_t code = result == 0 ? 0 : pi_error_code_of_errno(-result);
-        if (code == PROCINSPECT_ERROR_NO_RESOURCES || code == PROCINSPECT_ERROR_NO_MEMORY)
-            return pi_reading_failed(reading, PROCINSPECT_PROCESS_NAME, -result);
-        if (code == 0) /* otherwise the name stays as the kernel has it */
-            command_line = (pi_bytes){reading->reader->bytes.data, reading->reader->bytes.length};
+        pi_bytes command_line = {0};
+        int32_t code = find_command_line(reading, &command_line);
+        if (code != 0)
+            return code;
+        name = pi_process_name_complete(name, command_line);
     }
-    return set_name(reading, stat->name, stat->name_length, command_line);
+    reading->info->name = pi_utf8_repair(reading->reader->arena, name.data, name.length);
+    return reading->info->name == NULL ? pi_reading_exhausted(reading->reader) : 0;
 }
 
 static int32_t read_stat_members(pi_process_reading *reading, uint64_t members) {
     pi_stat_text text;
     pi_stat stat;
     int result = pi_reading_stat(reading, &text, &stat);
+    if (result == 0 && pi_stat_has_lost_main_thread(&stat)) {
+        int32_t turned = pi_reading_turn(reading, members);
+        if (turned < 0)
+            return turned;
+        /* Threads were asked meanwhile; what counts is the last to be read. */
+        reading->has_turned = false;
+        result = pi_reading_stat(reading, &text, &stat);
+    }
     if (result == -ENOENT || result == -ESRCH)
         return PI_PROCESS_ENDED;
     if (result != 0)
         return pi_reading_failed(reading, members, -result);
+    reading->reader->start_ticks = stat.start_ticks;
     take_stat(reading->reader->system, members, &stat, reading->info);
-    reading->is_kernel_thread = stat.is_kernel_thread;
-    if (pi_stat_has_lost_main_thread(&stat)) {
-        int32_t turned = pi_reading_turn(reading, members);
-        if (turned < 0)
-            return turned;
-        if (turned == PI_READING_AGAIN && (members & PROCINSPECT_PROCESS_STATE) != 0)
-            reading->info->os_state = (unsigned char)reading->living.state;
-    }
+    if ((members & PROCINSPECT_PROCESS_STATE) != 0 && reading->living.tid != 0 &&
+        pi_stat_has_lost_main_thread(&stat))
+        reading->info->os_state = (unsigned char)reading->living.state;
     if ((members & PROCINSPECT_PROCESS_NAME) != 0) {
         int32_t code = read_name(reading, &stat);
         if (code != 0)
@@ -151,7 +160,6 @@ static int32_t read_owner_members(pi_process_reading *reading, uint64_t members)
 static int32_t read_command_line_member(pi_process_reading *reading, uint64_t members) {
     pi_process_reader *reader = reading->reader;
     procinspect_process_info *info = reading->info;
-    /* Between the name and this no source fills the buffer. */
     int result = read_command_line(reading);
     size_t length = result == 0 ? reader->bytes.length : 0;
     int32_t turned = length == 0 ? pi_reading_turn(reading, members) : 0;
@@ -330,18 +338,19 @@ static int32_t read_environ_members(pi_process_reading *reading, uint64_t member
     return (members & PROCINSPECT_PROCESS_ENVIRONMENT) != 0 ? make_environment(reading, block) : 0;
 }
 
-/* Each file with the members that it answers, the one that tells of an ended process first. */
+/* Each file with the members that it answers. The one that tells when the process was started is
+ * the last: that shows whose the others were. */
 static const struct {
     uint64_t members;
     int32_t (*read)(pi_process_reading *reading, uint64_t members); /* PI_READING_AGAIN, too */
 } sources[] = {
-    {PI_STAT_MEMBERS, read_stat_members},
     {OWNER_MEMBERS, read_owner_members},
     {PROCINSPECT_PROCESS_COMMAND_LINE, read_command_line_member},
     {PROCINSPECT_PROCESS_EXECUTABLE, read_executable_member},
     {STATUS_MEMBERS, read_status_members},
     {PROCINSPECT_PROCESS_OPEN_FILE_COUNT, read_open_file_count},
     {ENVIRON_MEMBERS, read_environ_members},
+    {PI_STAT_MEMBERS, read_stat_members},
 };
 enum { SOURCE_COUNT = sizeof sources / sizeof sources[0] };
 
@@ -349,6 +358,7 @@ int32_t pi_process_reader_read(pi_process_reader *reader, const pi_process_files
                                procinspect_process_info *info) {
     pi_process_reading reading = {
         .reader = reader, .files = files, .program_files = files, .info = info};
+    reader->start_ticks = UINT64_MAX;
     for (size_t i = 0; i < SOURCE_COUNT; i++) {
         uint64_t members = sources[i].members & reader->members;
         int32_t code = 0;

@@ -12,6 +12,9 @@ typedef struct pi_process_reader {
     uint64_t members; /* PROCINSPECT_PROCESS_… bits that are wanted */
     const pi_environment_maker *environment_maker; /* nullable: no ENVIRONMENT */
     procinspect_error *error;
+    /* When the last process was started, by what was the last to be read of it; UINT64_MAX where
+     * that isn't known. */
+    uint64_t start_ticks;
     pi_buffer bytes; /* of the file being read */
     pi_user_names user_names;
 } pi_process_reader;

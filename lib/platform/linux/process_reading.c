@@ -48,6 +48,8 @@ int32_t pi_reading_turn(pi_process_reading *reading, uint64_t members) {
     int result =
         pi_living_turn(reading->files->directory, reading->files->prefix, &reading->living);
     reading->has_turned = true;
+    if (reading->living.main_result == 0)
+        reading->is_kernel_thread = reading->living.main.is_kernel_thread;
     if (result == PI_LIVING_STANDS || result == -EAGAIN)
         return 0;
     if (result < 0)
@@ -57,7 +59,6 @@ int32_t pi_reading_turn(pi_process_reading *reading, uint64_t members) {
         take_thread_files(reading);
         reading->program_files = &reading->thread_files;
     }
-    reading->has_command_line = false;
     return PI_READING_AGAIN;
 }
 

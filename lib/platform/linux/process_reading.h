@@ -16,8 +16,7 @@ typedef struct pi_process_reading {
     bool has_turned;       /* the source at hand has asked it: living.main is as of now */
     bool is_kernel_thread; /* as far as that is known by now */
     procinspect_process_info *info;
-    const char *refusal;   /* why the kernel lets nothing be read; NULL: not asked yet */
-    bool has_command_line; /* the reader's buffer holds it: it was read for the name */
+    const char *refusal; /* why the kernel lets nothing be read; NULL: not asked yet */
     procinspect_unavailable *unavailable[8]; /* at most one for each source */
     size_t unavailable_count;
 } pi_process_reading;

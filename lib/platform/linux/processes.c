@@ -10,14 +10,6 @@
 #include "base/error.h"
 #include "platform/linux/process_reader.h"
 
-/* What the stat file alone answers is read by the process's number, with one open; for more, its
- * directory is held, so that all of it is of one process. */
-static int32_t read_by_number(pi_process_reader *reader, procinspect_process_info *info) {
-    pi_process_files files = {.directory = reader->system->proc};
-    files.prefix_length = pi_proc_number_path(files.prefix, info->pid, "/");
-    return pi_process_reader_read(reader, &files, info);
-}
-
 static int32_t open_failed(pi_process_reader *reader, int32_t pid, int os_errno) {
     int32_t code = pi_error_code_of_errno(os_errno);
     if (code == PROCINSPECT_ERROR_NO_RESOURCES || code == PROCINSPECT_ERROR_NO_MEMORY)
@@ -28,10 +20,11 @@ static int32_t open_failed(pi_process_reader *reader, int32_t pid, int os_errno)
     return PI_PROCESS_ENDED;
 }
 
+/* Holds the directory meanwhile, so that all of it is of one process. */
 static int32_t read_by_directory(pi_process_reader *reader, uint64_t user_id,
                                  procinspect_process_info *info) {
-    char path[16];
-    snprintf(path, sizeof path, "%d", (int)info->pid);
+    char path[PI_NUMBER_PATH_SIZE];
+    pi_proc_number_path(path, info->pid, "");
     pi_process_files files = {.directory = openat(reader->system->proc, path,
                                                   O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
     if (files.directory < 0)
@@ -48,19 +41,39 @@ static int32_t read_by_directory(pi_process_reader *reader, uint64_t user_id,
 static bool is_of_user(const pi_system *system, int32_t pid, uint64_t user_id) {
     if (user_id == PI_ANY_USER)
         return true;
-    char path[16];
-    snprintf(path, sizeof path, "%d", (int)pid);
+    char path[PI_NUMBER_PATH_SIZE];
+    pi_proc_number_path(path, pid, "");
     struct stat status;
     return fstatat(system->proc, path, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
            status.st_uid == user_id;
 }
 
-static int32_t read_one(pi_process_reader *reader, uint64_t user_id,
+/* Asks for each file anew by the process's number. */
+static int32_t read_by_number(pi_process_reader *reader, uint64_t user_id,
+                              procinspect_process_info *info) {
+    pi_process_files files = {.directory = reader->system->proc};
+    files.prefix_length = pi_proc_number_path(files.prefix, info->pid, "/");
+    return is_of_user(reader->system, info->pid, user_id)
+               ? pi_process_reader_read(reader, &files, info)
+               : PI_PROCESS_ENDED;
+}
+
+/*
+ * Reading by number takes two calls less for each process, but the number can get another owner
+ * between two files. Not where who has it at the end was started before the listing began: then it
+ * was his all the time.
+ */
+static int32_t read_one(pi_process_reader *reader, uint64_t user_id, uint64_t begin_ticks,
                         procinspect_process_info *info) {
-    if ((reader->members & ~PI_STAT_MEMBERS) != 0)
-        return read_by_directory(reader, user_id, info);
-    return is_of_user(reader->system, info->pid, user_id) ? read_by_number(reader, info)
-                                                          : PI_PROCESS_ENDED;
+    bool has_start = (reader->members & PI_STAT_MEMBERS) != 0;
+    bool is_one_file = (reader->members & ~PI_STAT_MEMBERS) == 0 && user_id == PI_ANY_USER;
+    if (has_start) {
+        int32_t code = read_by_number(reader, user_id, info);
+        if (code != 0 || is_one_file || reader->start_ticks < begin_ticks)
+            return code;
+        *info = (procinspect_process_info){.pid = info->pid};
+    }
+    return read_by_directory(reader, user_id, info);
 }
 
 static int32_t exhausted(const pi_process_reader *reader) {
@@ -70,8 +83,8 @@ static int32_t exhausted(const pi_process_reader *reader) {
                         "There are more processes than a listing takes; ask for fewer members.");
 }
 
-static int32_t read_all(pi_process_reader *reader, uint64_t user_id, const pi_numbers *pids,
-                        procinspect_process_list *list) {
+static int32_t read_all(pi_process_reader *reader, uint64_t user_id, uint64_t begin_ticks,
+                        const pi_numbers *pids, procinspect_process_list *list) {
     const procinspect_process_info **items =
         pi_arena_alloc_array(reader->arena, pids->count, sizeof *items);
     if (items == NULL)
@@ -86,7 +99,7 @@ static int32_t read_all(pi_process_reader *reader, uint64_t user_id, const pi_nu
         if (info == NULL)
             return exhausted(reader);
         info->pid = pids->items[i];
-        int32_t code = read_one(reader, user_id, info);
+        int32_t code = read_one(reader, user_id, begin_ticks, info);
         if (code < 0)
             return code;
         if (code == PI_PROCESS_ENDED) {
@@ -119,6 +132,7 @@ static int32_t read_pids(const pi_system *system, pi_numbers *pids, procinspect_
 int32_t pi_processes_read(const pi_system *system, uint64_t members, uint64_t user_id,
                           const pi_environment_maker *environment_maker, pi_arena *arena,
                           procinspect_process_list *list, procinspect_error *error) {
+    uint64_t begin_ticks = pi_ticks_now(system);
     pi_numbers pids;
     int32_t code = read_pids(system, &pids, error);
     if (code != PROCINSPECT_OK)
@@ -128,7 +142,7 @@ int32_t pi_processes_read(const pi_system *system, uint64_t members, uint64_t us
                                 .members = members,
                                 .environment_maker = environment_maker,
                                 .error = error};
-    code = read_all(&reader, user_id, &pids, list);
+    code = read_all(&reader, user_id, begin_ticks, &pids, list);
     pi_process_reader_end(&reader);
     free(pids.items);
     return code;

@@ -27,6 +27,16 @@ bool pi_system_is_live(const pi_system *system) {
     return system->is_live;
 }
 
+static int64_t clock_ns(clockid_t clock) {
+    struct timespec now = {0};
+    clock_gettime(clock, &now);
+    return now.tv_sec * (int64_t)ns_per_second + now.tv_nsec;
+}
+
+uint64_t pi_ticks_now(const pi_system *system) {
+    return (uint64_t)clock_ns(CLOCK_BOOTTIME) / system->tick_ns;
+}
+
 uint64_t pi_ticks_to_ns(const pi_system *system, uint64_t ticks) {
     uint64_t ns;
     return __builtin_mul_overflow(ticks, system->tick_ns, &ns) ? UINT64_MAX : ns;
@@ -75,12 +85,6 @@ static bool is_own_proc(int proc) {
     uint64_t pid;
     return length > 0 && pi_parse_u64_whole(self, (size_t)length, 10, &pid) &&
            pid == (uint64_t)getpid();
-}
-
-static int64_t clock_ns(clockid_t clock) {
-    struct timespec now = {0};
-    clock_gettime(clock, &now);
-    return now.tv_sec * (int64_t)ns_per_second + now.tv_nsec;
 }
 
 /* The line "btime SECONDS" of a system's stat file. */
