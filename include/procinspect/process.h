@@ -113,7 +113,7 @@ typedef struct procinspect_process_info {
     uint64_t kernel_cpu_time_ns;
 
     /* NAME: comm (stat, field 2), completed from the last component of argv[0] where the kernel cut
-     * it at 15 bytes and that component starts with it. */
+     * it at 15 bytes and that component starts with it and has at most 255. */
     const char *name;
     /* USER_NAME: the name of user_id from the user database, its decimal number where it has none.
      */
@@ -192,11 +192,16 @@ PROCINSPECT_API void procinspect_process_query_init(procinspect_process_query *q
  * allows it; the authorize callback is then asked for each process, of one that has just been
  * started perhaps twice.
  *
+ * All answers together take at most 256 MiB, and no process can use them up for the others: each
+ * has a share for command line, executable and environment, about what an equal division gives.
+ * What is longer is not known, with TOO_LARGE in `unavailable`; of this process alone
+ * procinspect_process_info_read gives it.
+ *
  * On success *list is the caller's, to be freed with procinspect_process_list_free, and everything
  * reached through it lives until then.
  *
  * Errors: INVALID_ARGUMENT, POLICY (all users asked for with a context for the own one,
- * environments with one that doesn't allow them), IO, TOO_LARGE (more than 256 MiB of answers),
+ * environments with one that doesn't allow them), IO, TOO_LARGE (more processes than that holds),
  * NO_MEMORY, NO_RESOURCES.
  */
 PROCINSPECT_API int32_t procinspect_process_list_read(const procinspect_context *context,

@@ -27,7 +27,9 @@ struct pi_arena {
     size_t next_size; /* of the next chunk */
     size_t used;
     size_t limit;
+    size_t share_end; /* `used` goes no further; SIZE_MAX where there is no share */
     int limit_reached;
+    int share_reached;
 };
 
 static size_t aligned(size_t size) {
@@ -43,6 +45,7 @@ pi_arena *pi_arena_new(size_t root_size, size_t limit_bytes) {
     arena->free_begin = (unsigned char *)arena + head + aligned(root_size);
     arena->free_size = 1024;
     arena->limit = limit_bytes;
+    arena->share_end = SIZE_MAX;
     arena->next_size = SMALLEST_CHUNK;
     return arena;
 }
@@ -116,6 +119,10 @@ void *pi_arena_alloc(pi_arena *arena, size_t size) {
         return NULL;
     }
     size_t needed = aligned(size);
+    if (needed > arena->share_end - arena->used) {
+        arena->share_reached = 1;
+        return NULL;
+    }
     if (needed > arena->free_size) {
         size_t head = aligned(sizeof(chunk));
         bool is_own = needed > arena->next_size - head;
@@ -155,6 +162,26 @@ char *pi_arena_copy(pi_arena *arena, const void *bytes, size_t length) {
     if (copy != NULL && length != 0)
         memcpy(copy, bytes, length);
     return copy;
+}
+
+size_t pi_arena_remaining(const pi_arena *arena) {
+    return arena->used < arena->limit ? arena->limit - arena->used : 0;
+}
+
+void pi_arena_begin_share(pi_arena *arena, size_t size) {
+    arena->share_end = size < SIZE_MAX - arena->used ? arena->used + size : SIZE_MAX;
+    arena->share_reached = 0;
+}
+
+size_t pi_arena_end_share(pi_arena *arena) {
+    size_t left = arena->share_end - arena->used;
+    arena->share_end = SIZE_MAX;
+    arena->share_reached = 0;
+    return left;
+}
+
+int pi_arena_share_reached(const pi_arena *arena) {
+    return arena->share_reached;
 }
 
 int pi_arena_limit_reached(const pi_arena *arena) {

@@ -25,6 +25,19 @@ void *pi_arena_alloc_array(pi_arena *arena, size_t count, size_t size);
 /* A copy of the bytes with a NUL behind them. */
 char *pi_arena_copy(pi_arena *arena, const void *bytes, size_t length);
 
+/* What the limit leaves. */
+size_t pi_arena_remaining(const pi_arena *arena);
+
+/*
+ * Until the share is ended allocations take at most so much more: what one of many may use up of
+ * what is for all. The end tells how much of it is left.
+ */
+void pi_arena_begin_share(pi_arena *arena, size_t size);
+size_t pi_arena_end_share(pi_arena *arena);
+
+/* True once an allocation was refused because of the share, until that is ended. */
+int pi_arena_share_reached(const pi_arena *arena);
+
 /* True once an allocation was refused because of the limit, not for want of memory. */
 int pi_arena_limit_reached(const pi_arena *arena);
 

@@ -14,6 +14,8 @@ char *pi_command_line_join(pi_arena *arena, char *bytes, size_t length) {
     return pi_utf8_repair(arena, bytes, length);
 }
 
+enum { LONGEST_NAME = 255 }; /* of a file; what is longer names no program */
+
 pi_bytes pi_process_name_complete(pi_bytes name, pi_bytes command_line) {
     if (command_line.length == 0)
         return name;
@@ -25,7 +27,8 @@ pi_bytes pi_process_name_complete(pi_bytes name, pi_bytes command_line) {
     while (component > first && component[-1] != '/')
         component--;
     size_t length = (size_t)(end - component);
-    if (length < name.length || memcmp(component, name.data, name.length) != 0)
+    if (length < name.length || length > LONGEST_NAME ||
+        memcmp(component, name.data, name.length) != 0)
         return name;
     return (pi_bytes){component, length};
 }

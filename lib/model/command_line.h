@@ -16,7 +16,8 @@ char *pi_command_line_join(pi_arena *arena, char *bytes, size_t length);
 
 /*
  * The name of a process, which the system may have cut: the last component of argv[0] where that
- * starts with it, else the name as it is. Points into what was given.
+ * starts with it and is no longer than a file's name, 255 bytes, else the name as it is. Points
+ * into what was given.
  */
 pi_bytes pi_process_name_complete(pi_bytes name, pi_bytes command_line);
 

@@ -81,6 +81,27 @@ static void the_limit_holds_and_is_told_apart(void **state) {
     pi_arena_free_root(pi_arena_root(arena));
 }
 
+static void a_share_holds_until_it_is_ended(void **state) {
+    (void)state;
+    pi_arena *arena = pi_arena_new(0, 4096);
+    assert_int_equal(pi_arena_remaining(arena), 4096);
+    pi_arena_begin_share(arena, 256);
+    assert_non_null(pi_arena_alloc(arena, 160));
+    assert_null(pi_arena_alloc(arena, 112));
+    assert_true(pi_arena_share_reached(arena));
+    assert_false(pi_arena_limit_reached(arena));
+    assert_int_equal(pi_arena_end_share(arena), 96);
+    assert_false(pi_arena_share_reached(arena));
+    assert_int_equal(pi_arena_remaining(arena), 4096 - 160);
+    assert_non_null(pi_arena_alloc(arena, 1024));
+    pi_arena_begin_share(arena, SIZE_MAX); /* no more than the limit all the same */
+    assert_null(pi_arena_alloc(arena, 4096));
+    assert_false(pi_arena_share_reached(arena));
+    assert_true(pi_arena_limit_reached(arena));
+    pi_arena_end_share(arena);
+    pi_arena_free_root(pi_arena_root(arena));
+}
+
 static void sizes_that_overflow_are_refused(void **state) {
     (void)state;
     pi_arena *arena = pi_arena_new(0, SIZE_MAX / 4);
@@ -117,6 +138,7 @@ int main(void) {
         cmocka_unit_test(allocations_are_zeroed_aligned_and_disjoint),
         cmocka_unit_test(many_small_ones_fill_chunk_after_chunk),
         cmocka_unit_test(the_limit_holds_and_is_told_apart),
+        cmocka_unit_test(a_share_holds_until_it_is_ended),
         cmocka_unit_test(sizes_that_overflow_are_refused),
         cmocka_unit_test(memory_that_the_system_lacks_is_not_the_limit),
         cmocka_unit_test(arrays_and_copies),

@@ -47,6 +47,16 @@ static void command_lines_are_repaired(void **state) {
     pi_arena_free_root(pi_arena_root(arena));
 }
 
+/* What is longer than a file's name names no program, and its length is the process's choice. */
+static void names_are_completed_to_a_files_length(void **state) {
+    (void)state;
+    char line[300];
+    memset(line, 'n', sizeof line);
+    const pi_bytes name = BYTES("nnnnnnnnnnnnnnn");
+    assert_int_equal(pi_process_name_complete(name, (pi_bytes){line, 255}).length, 255);
+    assert_int_equal(pi_process_name_complete(name, (pi_bytes){line, 256}).length, 15);
+}
+
 static void cut_names_are_completed(void **state) {
     (void)state;
     static const struct {
@@ -80,6 +90,7 @@ int main(void) {
         cmocka_unit_test(titles_lose_the_padding_behind_them),
         cmocka_unit_test(command_lines_are_repaired),
         cmocka_unit_test(cut_names_are_completed),
+        cmocka_unit_test(names_are_completed_to_a_files_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

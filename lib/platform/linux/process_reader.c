@@ -174,10 +174,12 @@ static int32_t read_command_line_member(pi_process_reading *reading, uint64_t me
         if (pi_reading_stat(reading, &text, &stat) != 0 || pi_stat_is_dead(&stat))
             return pi_reading_explain_nothing(reading, members, 0);
     }
-    info->command_line_bytes = pi_arena_copy(reader->arena, reader->bytes.data, length);
-    info->command_line = pi_command_line_join(reader->arena, reader->bytes.data, length);
-    if (info->command_line_bytes == NULL || info->command_line == NULL)
+    const char *bytes = pi_arena_copy(reader->arena, reader->bytes.data, length);
+    const char *joined = pi_command_line_join(reader->arena, reader->bytes.data, length);
+    if (bytes == NULL || joined == NULL)
         return pi_reading_exhausted(reader);
+    info->command_line = joined;
+    info->command_line_bytes = bytes;
     info->command_line_bytes_length = length;
     info->known |= members;
     return 0;
@@ -343,42 +345,77 @@ static int32_t read_environ_members(pi_process_reading *reading, uint64_t member
 static const struct {
     uint64_t members;
     int32_t (*read)(pi_process_reading *reading, uint64_t members); /* PI_READING_AGAIN, too */
+    bool has_share; /* the process says how long it is */
 } sources[] = {
-    {OWNER_MEMBERS, read_owner_members},
-    {PROCINSPECT_PROCESS_COMMAND_LINE, read_command_line_member},
-    {PROCINSPECT_PROCESS_EXECUTABLE, read_executable_member},
-    {STATUS_MEMBERS, read_status_members},
-    {PROCINSPECT_PROCESS_OPEN_FILE_COUNT, read_open_file_count},
-    {ENVIRON_MEMBERS, read_environ_members},
-    {PI_STAT_MEMBERS, read_stat_members},
+    {OWNER_MEMBERS, read_owner_members, false},
+    {PROCINSPECT_PROCESS_COMMAND_LINE, read_command_line_member, true},
+    {PROCINSPECT_PROCESS_EXECUTABLE, read_executable_member, true},
+    {STATUS_MEMBERS, read_status_members, false},
+    {PROCINSPECT_PROCESS_OPEN_FILE_COUNT, read_open_file_count, false},
+    {ENVIRON_MEMBERS, read_environ_members, true},
+    {PI_STAT_MEMBERS, read_stat_members, false},
 };
 enum { SOURCE_COUNT = sizeof sources / sizeof sources[0] };
+
+static int32_t read_source(pi_process_reading *reading, size_t source, uint64_t members) {
+    int32_t code;
+    reading->has_turned = false;
+    do
+        code = sources[source].read(reading, members);
+    while (code == PI_READING_AGAIN);
+    return code;
+}
+
+/* Takes it from the process's share; what doesn't fit is left out. */
+static int32_t read_with_share(pi_process_reading *reading, size_t source, uint64_t members,
+                               size_t *share) {
+    pi_arena *arena = reading->reader->arena;
+    pi_arena_begin_share(arena, *share);
+    int32_t code = read_source(reading, source, members);
+    *share = pi_arena_end_share(arena);
+    if (code == PI_READING_TOO_LONG)
+        return pi_reading_add_unavailable(
+            reading, members & ~reading->info->known, PROCINSPECT_ERROR_TOO_LARGE, 0,
+            "It is longer than the share of one process in a listing of so many; ask this process "
+            "alone.");
+    return code;
+}
+
+/* The reasons that were noted, into the arena. */
+static int32_t keep_unavailable(pi_process_reading *reading) {
+    size_t count = reading->unavailable_count;
+    if (count == 0)
+        return 0;
+    pi_arena *arena = reading->reader->arena;
+    procinspect_unavailable *kept = pi_arena_alloc_array(arena, count, sizeof *kept);
+    const procinspect_unavailable **items = pi_arena_alloc_array(arena, count, sizeof *items);
+    if (kept == NULL || items == NULL)
+        return pi_reading_exhausted(reading->reader);
+    for (size_t i = 0; i < count; i++) {
+        kept[i] = reading->unavailable[i];
+        items[i] = &kept[i];
+    }
+    reading->info->unavailable = items;
+    reading->info->unavailable_count = count;
+    return 0;
+}
 
 int32_t pi_process_reader_read(pi_process_reader *reader, const pi_process_files *files,
                                procinspect_process_info *info) {
     pi_process_reading reading = {
         .reader = reader, .files = files, .program_files = files, .info = info};
+    size_t share = reader->share;
     reader->start_ticks = UINT64_MAX;
     for (size_t i = 0; i < SOURCE_COUNT; i++) {
         uint64_t members = sources[i].members & reader->members;
-        int32_t code = 0;
-        reading.has_turned = false;
-        do
-            code = members != 0 ? sources[i].read(&reading, members) : 0;
-        while (code == PI_READING_AGAIN);
+        if (members == 0)
+            continue;
+        int32_t code = sources[i].has_share ? read_with_share(&reading, i, members, &share)
+                                            : read_source(&reading, i, members);
         if (code != 0)
             return code;
     }
-    if (reading.unavailable_count == 0)
-        return 0;
-    size_t size = reading.unavailable_count * sizeof reading.unavailable[0];
-    void *items = pi_arena_alloc(reader->arena, size);
-    if (items == NULL)
-        return pi_reading_exhausted(reader);
-    memcpy(items, reading.unavailable, size);
-    info->unavailable = items;
-    info->unavailable_count = reading.unavailable_count;
-    return 0;
+    return keep_unavailable(&reading);
 }
 
 void pi_process_reader_end(pi_process_reader *reader) {

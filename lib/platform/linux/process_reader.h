@@ -11,6 +11,7 @@ typedef struct pi_process_reader {
     pi_arena *arena;  /* of the answers */
     uint64_t members; /* PROCINSPECT_PROCESS_… bits that are wanted */
     const pi_environment_maker *environment_maker; /* nullable: no ENVIRONMENT */
+    size_t share; /* of the arena, for one process's command line, executable and environment */
     procinspect_error *error;
     /* When the last process was started, by what was the last to be read of it; UINT64_MAX where
      * that isn't known. */

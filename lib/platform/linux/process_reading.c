@@ -26,6 +26,8 @@ int pi_reading_stat(const pi_process_reading *reading, pi_stat_text *text, pi_st
 }
 
 int32_t pi_reading_exhausted(const pi_process_reader *reader) {
+    if (pi_arena_share_reached(reader->arena))
+        return PI_READING_TOO_LONG;
     if (!pi_arena_limit_reached(reader->arena))
         return pi_error_no_memory(reader->error);
     return pi_error_set(
@@ -64,12 +66,8 @@ int32_t pi_reading_turn(pi_process_reading *reading, uint64_t members) {
 
 int32_t pi_reading_add_unavailable(pi_process_reading *reading, uint64_t members, int32_t code,
                                    int os_errno, const char *reason) {
-    procinspect_unavailable *added = pi_arena_alloc(reading->reader->arena, sizeof *added);
-    if (added == NULL)
-        return pi_reading_exhausted(reading->reader);
-    *added = (procinspect_unavailable){
+    reading->unavailable[reading->unavailable_count++] = (procinspect_unavailable){
         .members = members, .code = code, .os_errno = os_errno, .reason = reason};
-    reading->unavailable[reading->unavailable_count++] = added;
     return 0;
 }
 
@@ -111,7 +109,11 @@ static int32_t add_refusal(pi_process_reading *reading, uint64_t members, int os
         procinspect_error why;
         pi_read_refused(reading->reader->system, files->directory, files->prefix,
                         reading->info->pid, "files", os_errno, &why);
-        reading->refusal = pi_arena_copy(reading->reader->arena, why.message, strlen(why.message));
+        /* Not from the share: it isn't the process that says how long this is. */
+        pi_arena *arena = reading->reader->arena;
+        size_t share = pi_arena_end_share(arena);
+        reading->refusal = pi_arena_copy(arena, why.message, strlen(why.message));
+        pi_arena_begin_share(arena, share);
     }
     return reading->refusal != NULL
                ? pi_reading_add_unavailable(reading, members, PROCINSPECT_ERROR_PERMISSION,

@@ -17,7 +17,7 @@ typedef struct pi_process_reading {
     bool is_kernel_thread; /* as far as that is known by now */
     procinspect_process_info *info;
     const char *refusal; /* why the kernel lets nothing be read; NULL: not asked yet */
-    procinspect_unavailable *unavailable[8]; /* at most one for each source */
+    procinspect_unavailable unavailable[8]; /* at most one for each source */
     size_t unavailable_count;
 } pi_process_reading;
 
@@ -58,7 +58,9 @@ int32_t pi_reading_failed(pi_process_reading *reading, uint64_t members, int os_
  * that, and no privilege, is what their reason names. */
 int32_t pi_reading_memory_failed(pi_process_reading *reading, uint64_t members, int os_errno);
 
-/* The arena gave no memory: negative. */
+/* The arena gave no memory: negative, or PI_READING_TOO_LONG where the share of this process was
+ * too small for the file being read. */
+enum { PI_READING_TOO_LONG = 3 };
 int32_t pi_reading_exhausted(const pi_process_reader *reader);
 
 #endif

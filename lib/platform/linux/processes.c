@@ -83,6 +83,14 @@ static int32_t exhausted(const pi_process_reader *reader) {
                         "There are more processes than a listing takes; ask for fewer members.");
 }
 
+/* What of the arena one of so many processes may use up for what it makes as long as it likes; what
+ * it has besides is short. */
+static size_t share_of_one(const pi_arena *arena, size_t process_count) {
+    enum { SHORT_PARTS = 2560 };
+    size_t part = pi_arena_remaining(arena) / process_count;
+    return part > SHORT_PARTS ? part - SHORT_PARTS : 0;
+}
+
 static int32_t read_all(pi_process_reader *reader, uint64_t user_id, uint64_t begin_ticks,
                         const pi_numbers *pids, procinspect_process_list *list) {
     const procinspect_process_info **items =
@@ -99,6 +107,7 @@ static int32_t read_all(pi_process_reader *reader, uint64_t user_id, uint64_t be
         if (info == NULL)
             return exhausted(reader);
         info->pid = pids->items[i];
+        reader->share = share_of_one(reader->arena, pids->count - i);
         int32_t code = read_one(reader, user_id, begin_ticks, info);
         if (code < 0)
             return code;
@@ -194,8 +203,11 @@ static int32_t read_children(const pi_process *process, pi_arena *arena,
 
 int32_t pi_process_read(const pi_process *process, uint64_t members, pi_arena *arena,
                         procinspect_process_info *info, procinspect_error *error) {
-    pi_process_reader reader = {
-        .system = process->system, .arena = arena, .members = members, .error = error};
+    pi_process_reader reader = {.system = process->system,
+                                .arena = arena,
+                                .members = members,
+                                .share = SIZE_MAX,
+                                .error = error};
     pi_process_files files = {.directory = process->directory};
     info->pid = process->pid;
     int32_t code = pi_process_check(process, error);
