@@ -200,6 +200,7 @@ void pi_kill_job(pi_helper *helper, void *argument) {
         pi_kill_prepare_escaped(tree);
         kill_all(tree);
     }
+    tree->is_read = false; /* whoever is found from here on isn't touched */
     pi_kill_find_escaped(tree);
     pi_kill_close_events(tree);
 }

@@ -100,8 +100,9 @@ static bool is_same(const pi_kill_member *member, const pi_kill_process *process
 
 static bool look_at(pi_kill_tree *tree, pi_kill_member *member) {
     pi_kill_process process;
-    if (pi_kill_read_process(tree, member->pid, &process) != 0 || !is_same(member, &process) ||
-        pi_kill_has_ended(tree, member->pid))
+    if (pi_kill_read_process(tree, member->pid, &process) != 0 || !is_same(member, &process))
+        return false;
+    if ((process.state == 'Z' || process.state == 'X') && pi_kill_has_ended(tree, member->pid))
         return false;
     fill_member(member, &process);
     return true;
@@ -137,13 +138,19 @@ int pi_kill_tie(pi_kill_tree *tree, pi_kill_member *member) {
 }
 
 /* Before members are held there is no hurry: the tree keeps changing, and what has only been heard
- * of is looked at then. */
+ * of is looked at then. From then on it counts: who forks and ends at once is seized before it is
+ * looked at, and let go of should it be another. */
 static void treat_found(pi_kill_tree *tree, pi_kill_member *member) {
     if (tree->phase == PI_KILL_LOOKING)
         return;
+    int32_t pid = member->pid;
+    bool was_seized = pi_kill_seize_unseen(tree, member);
     pi_kill_tie(tree, member);
-    if (member->has_ended || member->is_other_users)
+    if (member->has_ended || member->is_other_users) {
+        if (was_seized)
+            pi_kill_disown(tree, pid);
         return;
+    }
     if (tree->phase == PI_KILL_KILLING)
         pi_kill_kill_member(tree, member);
     else
@@ -212,32 +219,32 @@ static bool is_child_of_member(pi_kill_tree *tree, const pi_kill_process *proces
            (!tree->is_read || keeps_its_number(tree, parent));
 }
 
+void pi_kill_note_process(pi_kill_tree *tree, const pi_kill_process *process) {
+    const pi_kill_member *known = pi_kill_find_member(tree, process->pid);
+    if (known != NULL && (!known->has_ended || known->start_ticks == process->start_ticks))
+        return;
+    if (!is_child_of_member(tree, process))
+        return;
+    pi_kill_member *member = add_member(tree, process, NULL);
+    if (member != NULL && tree->is_read)
+        treat_found(tree, member);
+}
+
 /* Adds those of tree->processes whose parent is a member; true where there was one. */
 static bool add_children(pi_kill_tree *tree) {
     size_t before = tree->member_count;
-    for (size_t i = 0; i < tree->process_count; i++) {
-        const pi_kill_process *process = &tree->processes[i];
-        const pi_kill_member *known = pi_kill_find_member(tree, process->pid);
-        if (known != NULL && (!known->has_ended || known->start_ticks == process->start_ticks))
-            continue;
-        if (!is_child_of_member(tree, process))
-            continue;
-        pi_kill_member *member = add_member(tree, process, NULL);
-        if (member == NULL)
-            return false;
-        if (tree->is_read)
-            treat_found(tree, member);
-    }
+    for (size_t i = 0; i < tree->process_count; i++)
+        pi_kill_note_process(tree, &tree->processes[i]);
     return tree->member_count != before;
 }
 
 bool pi_kill_look_again(pi_kill_tree *tree) {
-    bool found = false;
+    size_t before = tree->member_count;
     if (pi_kill_read_all(tree) != 0)
         return false;
     while (add_children(tree))
-        found = true;
-    return found;
+        ;
+    return tree->member_count != before;
 }
 
 static bool add_root(pi_kill_tree *tree) {

@@ -174,8 +174,11 @@ int pi_kill_read_all(pi_kill_tree *tree) {
         }
         if (tree->process_count % EVENTS_INTERVAL == 0)
             pi_kill_read_events(tree);
-        if (pi_kill_read_process(tree, pid, &tree->processes[tree->process_count]) == 0)
+        if (pi_kill_read_process(tree, pid, &tree->processes[tree->process_count]) == 0) {
+            if (tree->is_read) /* at once: it may not live for long */
+                pi_kill_note_process(tree, &tree->processes[tree->process_count]);
             tree->process_count++;
+        }
     }
     return pids.error;
 }

@@ -99,10 +99,39 @@ static bool seize_thread(pi_kill_tree *tree, int32_t pid, int32_t tid) {
 
 /* A process in the middle of an execve from a file system that doesn't answer can't be seized: the
  * call waits for that. The kernel ends the helper then, and with it whatever it holds. */
+static void arm_watchdog(pi_kill_tree *tree) {
+    pi_helper_start_watchdog(tree->helper, seize_limit_ns);
+}
+
+static void disarm_watchdog(pi_kill_tree *tree) {
+    uint64_t now_ns = raw_now_ns();
+    pi_helper_start_watchdog(tree->helper, tree->end_by_ns > now_ns ? tree->end_by_ns - now_ns : 1);
+}
+
+bool pi_kill_seize_unseen(pi_kill_tree *tree, pi_kill_member *member) {
+    if (tree->never_trace || pi_kill_index_find(&tree->threads, member->pid) >= 0)
+        return false;
+    arm_watchdog(tree);
+    bool is_seized = raw_ptrace(PTRACE_SEIZE, member->pid, 0, FORK_OPTIONS) == 0;
+    disarm_watchdog(tree);
+    if (!is_seized)
+        return false;
+    raw_ptrace(PTRACE_INTERRUPT, member->pid, 0, 0);
+    add_thread(tree, member, member->pid, RUNS);
+    tree->has_begun = true;
+    tree->found_untraced = true;
+    return true;
+}
+
+void pi_kill_disown(pi_kill_tree *tree, int32_t tid) {
+    if (pi_kill_index_find(&tree->threads, tid) >= 0)
+        pi_kill_index_set(&tree->threads, tid, STRANGER);
+}
+
 void pi_kill_seize(pi_kill_tree *tree, pi_kill_member *member) {
     bool had_news = tree->heard_news;
     if (!tree->never_trace) {
-        pi_helper_start_watchdog(tree->helper, seize_limit_ns);
+        arm_watchdog(tree);
         seize_thread(tree, member->pid, member->pid); /* before it forks once more */
         for (int pass = 0; pass < LARGEST_PASSES; pass++) {
             tree->heard_news = false;
@@ -111,9 +140,7 @@ void pi_kill_seize(pi_kill_tree *tree, pi_kill_member *member) {
                 break;
             had_news = true;
         }
-        uint64_t now_ns = raw_now_ns();
-        pi_helper_start_watchdog(tree->helper,
-                                 tree->end_by_ns > now_ns ? tree->end_by_ns - now_ns : 1);
+        disarm_watchdog(tree);
     }
     tree->heard_news = had_news;
     if (member->hold != PI_KILL_RUNS)

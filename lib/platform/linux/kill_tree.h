@@ -223,6 +223,9 @@ pi_kill_member *pi_kill_find_member(pi_kill_tree *tree, int32_t pid);
 pi_kill_member *pi_kill_live_member(pi_kill_tree *tree, uint32_t i);
 /* Reads the tree: members are the root, what descends from it, and what they fork from now on. */
 int pi_kill_read_tree(pi_kill_tree *tree);
+/* Adds the process where it is an unknown child of a member, and treats it as the phase asks for.
+ */
+void pi_kill_note_process(pi_kill_tree *tree, const pi_kill_process *process);
 /* Looks at /proc again: true where members were found that weren't known. */
 bool pi_kill_look_again(pi_kill_tree *tree);
 /* A fork as the kernel tells of it. Adds the child where the parent is a member, and treats it as
@@ -272,6 +275,11 @@ void pi_kill_close_events(pi_kill_tree *tree);
 /* Seizes the threads of a member; sets member->hold. They stop, or run on in the phase FOLLOWING.
  */
 void pi_kill_seize(pi_kill_tree *tree, pi_kill_member *member);
+/* Seizes the first thread by its number, before the member is looked at: true where it is seized.
+ */
+bool pi_kill_seize_unseen(pi_kill_tree *tree, pi_kill_member *member);
+/* It wasn't the member: let go of it. */
+void pi_kill_disown(pi_kill_tree *tree, int32_t tid);
 /* Tells the seized threads of a member to stop that were let run. */
 void pi_kill_interrupt(pi_kill_tree *tree, pi_kill_member *member);
 /* Takes what the seized report. */
