@@ -24,6 +24,8 @@
 enum {
     VDSO_BYTES = 8192,
     ANSWER_STEP_NS = 50000,
+    AWAKE_STEPS = 100,
+    AWAKE_STEP_NS = 1000000,
     SIGNAL_SET_BYTES = 8,
     USER_CODE_SEGMENT = 0x33, /* 64-bit code */
     RED_ZONE_BYTES = 128,
@@ -188,11 +190,21 @@ static int is_reaper(const borrowed *thread) {
     return (uint32_t)value != 0;
 }
 
+/* Not in D, where a thread can stay for good; one that forks, say, is there for a moment. */
+static bool can_stop(const pi_kill_tree *tree, int32_t pid, int32_t tid) {
+    char state = 'D';
+    for (int step = 0; state == 'D' && step < AWAKE_STEPS; step++) {
+        struct timespec moment = {0, step == 0 ? 0 : AWAKE_STEP_NS};
+        raw_call(SYS_nanosleep, (long)&moment, 0, 0, 0);
+        state = pi_kill_thread_state(tree, pid, tid);
+    }
+    return state != 'D' && state != 'Z' && state != 'X';
+}
+
 /* Through this thread, where it can be; false once it is done. */
 static bool adopt_through(pi_kill_tree *tree, int32_t pid, int32_t tid) {
     borrowed thread = {.tid = tid, .instruction = tree->adopt_instruction};
-    char state = pi_kill_thread_state(tree, pid, tid);
-    if (pi_kill_index_find(&tree->threads, tid) < 0 || state == 'D' || state == 'Z' ||
+    if (pi_kill_index_find(&tree->threads, tid) < 0 || !can_stop(tree, pid, tid) ||
         !borrow(tree, &thread))
         return true;
     int was_reaper = is_reaper(&thread);
