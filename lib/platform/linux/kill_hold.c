@@ -6,7 +6,8 @@
 
 /* Keeping the members from forking unseen, and from ending, until all are known. */
 
-enum { STEP_NS = 2000000, QUIET_LOOKS = 2 };
+/* Looks that find nothing new, by what they weigh: one that may have missed some is worth less. */
+enum { STEP_NS = 2000000, WHOLE_LOOK = 5, PARTIAL_LOOK = 1, QUIET = 10 };
 
 static const uint64_t hold_limit_ns = UINT64_C(5000000000);
 static const uint64_t release_limit_ns = UINT64_C(200000000);
@@ -54,10 +55,14 @@ static bool has_sleepers(pi_kill_tree *tree) {
     return false;
 }
 
+static int weight_of_look(const pi_kill_tree *tree) {
+    return tree->missed_some ? PARTIAL_LOOK : WHOLE_LOOK;
+}
+
 /*
- * Two looks at /proc in a row that find nobody whom we had to seize ourselves show that all are
- * traced: whom a look misses, because he came and went between its reads, leaves an orphan to the
- * root. But they count only when all have stopped once: a fork that began before is nobody's yet.
+ * Looks at /proc in a row that find nobody whom we had to seize ourselves show that all are traced:
+ * whom a look misses, because he came and went between its reads, leaves an orphan to the root. But
+ * they count only when all have stopped once: a fork that began before is nobody's yet.
  */
 void pi_kill_follow_all(pi_kill_tree *tree) {
     uint64_t begin = raw_now_ns(), still_since = begin, now = begin;
@@ -65,7 +70,7 @@ void pi_kill_follow_all(pi_kill_tree *tree) {
     tree->phase = PI_KILL_FOLLOWING;
     tree->has_begun = true;
     pi_kill_adopt(tree);
-    for (; quiet < QUIET_LOOKS && !pi_helper_must_stop(tree->helper); now = raw_now_ns()) {
+    for (; quiet < QUIET && !pi_helper_must_stop(tree->helper); now = raw_now_ns()) {
         if (now - begin >= hold_limit_ns)
             return;
         tree->found_untraced = false;
@@ -75,7 +80,7 @@ void pi_kill_follow_all(pi_kill_tree *tree) {
         held = held && (!has_sleepers(tree) || now - still_since >= patience_ns);
         if (held)
             pi_kill_look_again(tree);
-        quiet = held && !tree->found_untraced ? quiet + 1 : 0;
+        quiet = held && !tree->found_untraced ? quiet + weight_of_look(tree) : 0;
         pi_kill_wait(tree, held ? 0 : STEP_NS);
     }
     tree->all_are_traced = tree->has_reaper && !has_untraced(tree);
@@ -96,7 +101,7 @@ void pi_kill_hold_all(pi_kill_tree *tree) {
     interrupt_all(tree);
     if (!tree->events_are_sure)
         pi_kill_adopt(tree);
-    while (quiet < QUIET_LOOKS && raw_now_ns() < until && !pi_helper_must_stop(tree->helper)) {
+    while (quiet < QUIET && raw_now_ns() < until && !pi_helper_must_stop(tree->helper)) {
         bool held = are_held(tree, !had_news);
         had_news = pi_kill_wait(tree, held ? 0 : STEP_NS);
         if (!held || had_news)
@@ -104,9 +109,9 @@ void pi_kill_hold_all(pi_kill_tree *tree) {
         else if (tree->events >= 0)
             return;
         else
-            quiet = pi_kill_look_again(tree) ? 0 : quiet + 1;
+            quiet = pi_kill_look_again(tree) ? 0 : quiet + weight_of_look(tree);
     }
-    tree->all_are_traced = quiet == QUIET_LOOKS && tree->has_reaper && !has_untraced(tree);
+    tree->all_are_traced = quiet >= QUIET && tree->has_reaper && !has_untraced(tree);
 }
 
 void pi_kill_release_all(pi_kill_tree *tree) {

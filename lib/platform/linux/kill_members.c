@@ -146,6 +146,8 @@ static void treat_found(pi_kill_tree *tree, pi_kill_member *member) {
     int32_t pid = member->pid;
     bool was_seized = pi_kill_seize_unseen(tree, member);
     pi_kill_tie(tree, member);
+    if (member->has_ended && !was_seized) /* a dead one that we haven't heard of leaves others */
+        tree->found_untraced = true;
     if (member->has_ended || member->is_other_users) {
         if (was_seized)
             pi_kill_disown(tree, pid);

@@ -166,6 +166,7 @@ int pi_kill_read_all(pi_kill_tree *tree) {
     if (result != 0)
         return result;
     tree->process_count = 0;
+    tree->missed_some = false;
     int32_t pid;
     while ((pid = next_number(&pids)) != 0) {
         if (tree->process_count == PI_KILL_MAX_PROCESSES) {
@@ -174,7 +175,9 @@ int pi_kill_read_all(pi_kill_tree *tree) {
         }
         if (tree->process_count % EVENTS_INTERVAL == 0)
             pi_kill_read_events(tree);
-        if (pi_kill_read_process(tree, pid, &tree->processes[tree->process_count]) == 0) {
+        if (pi_kill_read_process(tree, pid, &tree->processes[tree->process_count]) != 0) {
+            tree->missed_some = true;
+        } else {
             if (tree->is_read) /* at once: it may not live for long */
                 pi_kill_note_process(tree, &tree->processes[tree->process_count]);
             tree->process_count++;

@@ -168,6 +168,7 @@ struct pi_kill_tree {
     int32_t adopted_through;    /* the thread of the root that made the call; 0: it was so before */
     bool all_are_traced;        /* none is a member but who is traced, with all that it forks */
     bool found_untraced;        /* a member was, since this was last reset */
+    bool missed_some;           /* some ended between being listed and being read, the last time */
     bool has_tracees;    /* some may have been seized with their parent, and not told of it */
     bool is_full;        /* a member found no place */
     bool heard_news;     /* something happened since this was last reset */
