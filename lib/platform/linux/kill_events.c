@@ -121,15 +121,15 @@ static bool was_accepted(pi_kill_tree *tree, int events, cookie ours) {
     return false;
 }
 
+/* Events come as soon as the socket is bound, where others have subscribed before. */
 static bool open_subscription(pi_kill_tree *tree, int events) {
     struct sockaddr_nl group = {.nl_family = AF_NETLINK, .nl_groups = CN_IDX_PROC};
     cookie ours;
-    if (raw_call(SYS_getrandom, (long)&ours, sizeof ours, 0, 0) != sizeof ours ||
-        raw_call(SYS_bind, events, (long)&group, sizeof group, 0) != 0)
-        return false;
     tree->events_are_sure = enlarge_buffer(events);
     filter_events(events);
-    return subscribe(events, ours, PROC_CN_MCAST_LISTEN) > 0 && was_accepted(tree, events, ours);
+    return raw_call(SYS_getrandom, (long)&ours, sizeof ours, 0, 0) == sizeof ours &&
+           raw_call(SYS_bind, events, (long)&group, sizeof group, 0) == 0 &&
+           subscribe(events, ours, PROC_CN_MCAST_LISTEN) > 0 && was_accepted(tree, events, ours);
 }
 
 void pi_kill_open_events(pi_kill_tree *tree) {
