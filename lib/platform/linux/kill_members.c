@@ -102,7 +102,8 @@ static bool look_at(pi_kill_tree *tree, pi_kill_member *member) {
     pi_kill_process process;
     if (pi_kill_read_process(tree, member->pid, &process) != 0 || !is_same(member, &process))
         return false;
-    if ((process.state == 'Z' || process.state == 'X') && pi_kill_has_ended(tree, member->pid))
+    bool is_dead = process.state == 'Z' || process.state == 'X';
+    if (is_dead && (process.thread_count <= 1 || pi_kill_has_ended(tree, member->pid)))
         return false;
     fill_member(member, &process);
     return true;
