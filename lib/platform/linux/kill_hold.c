@@ -102,6 +102,9 @@ void pi_kill_hold_all(pi_kill_tree *tree) {
     if (!tree->events_are_sure)
         pi_kill_adopt(tree);
     while (quiet < QUIET && raw_now_ns() < until && !pi_helper_must_stop(tree->helper)) {
+        if (tree->wants_reaper)
+            pi_kill_adopt(tree);
+        tree->wants_reaper = false;
         bool held = are_held(tree, !had_news);
         had_news = pi_kill_wait(tree, held ? 0 : STEP_NS);
         if (!held || had_news)

@@ -162,6 +162,7 @@ struct pi_kill_tree {
     uint64_t events_epoch_ns; /* what their times count from, since boot */
     pi_kill_phase phase;
     uint64_t asked_at_ns;       /* when SIGTERM was sent; 0: it wasn't */
+    bool wants_reaper;          /* events were lost, and it may not be too late for one */
     bool has_reaper;            /* orphans come to the root */
     uint64_t adopted_at_ns;     /* since when they do */
     uint64_t adopt_instruction; /* a system call's, in the root's memory */
