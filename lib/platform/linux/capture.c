@@ -15,7 +15,7 @@ enum { MAX_ATTEMPTS = 5 };
 
 /* How long a process that is traced, by another host's dump for all we know, is tried again. */
 #define HELD_BY_ANOTHER_LIMIT_NS INT64_C(100000000)
-enum { LONGEST_WAIT_MS = 32 };
+enum { LONGEST_WAIT_MS = 32, LEAST_REFUSALS = 4 };
 
 uint32_t pi_capture_types(void) {
     return PROCINSPECT_DUMP_TYPE_NORMAL;
@@ -56,12 +56,11 @@ static int32_t check_request(const pi_process *process, const pi_capture_request
 /*
  * Another dump of the process holds it for a moment, and is waited for. That one may have left by
  * the time that we look who it was: then the refusal looks like one for good. And to a thread that
- * was ending nobody has rights.
+ * was ending, or whose process is in execve, nobody has rights for a moment.
  */
 static bool is_held_by_another(pi_capture_history *history, int32_t code) {
     history->was_traced |= code == PROCINSPECT_ERROR_TRACED;
-    return code == PROCINSPECT_ERROR_TRACED ||
-           (code == PROCINSPECT_ERROR_PERMISSION && history->was_refused);
+    return code == PROCINSPECT_ERROR_TRACED || code == PROCINSPECT_ERROR_PERMISSION;
 }
 
 static int32_t attempt_until_done(const pi_process *process, const pi_capture_request *request,
@@ -71,10 +70,9 @@ static int32_t attempt_until_done(const pi_process *process, const pi_capture_re
     int64_t begin_ns = now_ns();
     int64_t own_deadline_ns = begin_ns + (int64_t)request->max_pause_ms * 1000000;
     procinspect_error failure; /* the caller's is touched by a failure only */
-    int attempts = 0, wait_ms = 1;
+    int attempts = 0, refusals = 0, wait_ms = 1;
     while (attempts < MAX_ATTEMPTS) {
         wait_before(process, attempts);
-        history.was_refused = false;
         history.own_helper = 0;
         code = pi_capture_attempt(process, request, &history, snapshot, &failure);
         int64_t now = now_ns();
@@ -85,7 +83,8 @@ static int32_t attempt_until_done(const pi_process *process, const pi_capture_re
         } else if (now >= own_deadline_ns ||
                    !pi_wait_for_own_helper(process->system, history.own_helper, own_deadline_ns,
                                            request->cancellation)) {
-            if (now - begin_ns >= HELD_BY_ANOTHER_LIMIT_NS)
+            /* On a busy machine few fit into that time, and each may meet an execve. */
+            if (now - begin_ns >= HELD_BY_ANOTHER_LIMIT_NS && ++refusals >= LEAST_REFUSALS)
                 break;
             poll(NULL, 0, wait_ms);
             wait_ms = wait_ms < LONGEST_WAIT_MS ? wait_ms * 2 : wait_ms;

@@ -141,7 +141,6 @@ static int32_t too_late(const capture_state *capture, const pi_hold *hold,
 
 static int32_t refused_thread(capture_state *capture, int32_t tid, int os_errno,
                               procinspect_error *error) {
-    capture->history->was_refused = true;
     return pi_capture_refused(capture->process, tid, os_errno, &capture->history->own_helper,
                               error);
 }

@@ -198,14 +198,14 @@ static void set_file_unavailable(info_filler *filler, uint64_t member) {
     const pi_module_object *object = filler->object;
     int32_t code = pi_error_code_of_errno(object->file_errno);
     const char *reason = "Only the file tells, and it can't be opened.";
-    if (object->file_errno == EREMOTE) {
-        reason = "Only the file tells, and it isn't opened: it is on FUSE or a network file "
-                 "system, which could keep us waiting for ever, or can't be found in the kernel's "
-                 "cache of names.";
-    } else if (object->is_path_stale) {
+    if (object->is_path_stale) {
         code = PROCINSPECT_ERROR_NOT_FOUND;
         reason = "Only the file tells, and it was deleted or replaced; opening it all the same "
                  "takes CAP_CHECKPOINT_RESTORE.";
+    } else if (object->file_errno == EREMOTE) {
+        reason = "Only the file tells, and it isn't opened: it is on FUSE or a network file "
+                 "system, which could keep us waiting for ever, or can't be found in the kernel's "
+                 "cache of names.";
     } else if (code == PROCINSPECT_ERROR_PERMISSION) {
         reason = "Only the file tells, and this user may not read it.";
     }
