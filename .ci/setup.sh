@@ -76,14 +76,15 @@ quietly() {
     fi
 }
 
-# usage: configure FOLDER [MESON OPTIONS…]  Makes the build folder, or gives it these options.
+# usage: configure FOLDER [MESON OPTIONS…]  Makes the build folder, or gives it these options. A
+# warning is an error here, and not in meson.build: a newer compiler's must not break a user's build.
 configure() {
     folder=$1
     shift
     if [ -e "$folder/build.ninja" ]; then
-        quietly meson configure "$@" "$folder"
+        quietly meson configure -Dwerror=true "$@" "$folder"
     else
         # shellcheck disable=SC2154 # root is the caller's
-        quietly meson setup "$@" "$folder" "$root"
+        quietly meson setup -Dwerror=true "$@" "$folder" "$root"
     fi
 }

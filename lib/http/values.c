@@ -33,7 +33,7 @@ int32_t pi_http_query_text(const pi_http_exchange *exchange, const char *name, p
 
 int32_t pi_http_query_boolean(const pi_http_exchange *exchange, const char *name, bool *value,
                               procinspect_error *error) {
-    pi_http_text text;
+    pi_http_text text = {NULL, 0};
     int32_t code = pi_http_query_text(exchange, name, &text, error);
     if (code != PROCINSPECT_OK)
         return code;
@@ -58,7 +58,7 @@ static bool cut_hex_prefix(pi_http_text *text) {
 
 int32_t pi_http_query_number(const pi_http_exchange *exchange, const char *name, uint32_t *value,
                              procinspect_error *error) {
-    pi_http_text text;
+    pi_http_text text = {NULL, 0};
     int32_t code = pi_http_query_text(exchange, name, &text, error);
     if (code != PROCINSPECT_OK)
         return code;
