@@ -157,7 +157,10 @@ static void measure(const char *kind, int members) {
 }
 
 int main(void) {
-    signal(SIGCHLD, SIG_IGN); /* so that nothing waits to be waited for */
+    /* So that nothing waits to be waited for, neither our children nor orphans of theirs: psutil
+     * waits until its processes are gone, and an init may take its time. */
+    signal(SIGCHLD, SIG_IGN);
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     log_file = mkostemp(log_path, O_CLOEXEC);
     if (log_file < 0)
         bench_fail("no file %s", log_path);
