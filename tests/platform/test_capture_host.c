@@ -268,8 +268,8 @@ static void test_a_helper_that_is_killed(void **state) {
     assert_true(atomic_load(&loop.failed) >= kills);
     print_message("killed %u times, captured %u times\n", atomic_load(&loop.failed),
                   atomic_load(&loop.captured));
-    /* One is lost where the kill comes in the call that opens it, which is a small part of all. */
-    assert_in_range(count_descriptors(), descriptors, descriptors + 1 + kills / 5);
+    /* None is lost, wherever the kill came: in the midst of the call that opens it, too. */
+    assert_int_equal(count_descriptors(), descriptors);
     /* The target goes on, all of it, and can be captured. */
     assert_beats(&child);
     pi_snapshot *snapshot = capture_child(&child);

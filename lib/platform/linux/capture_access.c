@@ -27,8 +27,7 @@ int32_t pi_capture_ask_access(const pi_process *living,
     pi_access access = {.directory = living->directory};
     pi_helper_job job = {.run = pi_access_run,
                          .argument = &access,
-                         .descriptors = {living->directory},
-                         .descriptor_count = 1,
+                         .proc = living->system->proc,
                          .cancellation = cancellation};
     int32_t code = pi_helper_run(&job, error);
     if (code != PROCINSPECT_OK)

@@ -5,9 +5,8 @@
 #include "platform/linux/helper_system_call.h"
 
 void pi_access_run(pi_helper *helper, void *argument) {
-    (void)helper;
     pi_access *access = argument;
-    long file = raw_open(access->directory, "mem", O_RDONLY | O_CLOEXEC);
+    long file = pi_helper_open(helper, access->directory, "mem", O_RDONLY);
     access->os_errno = file < 0 ? (int)-file : 0;
     if (file >= 0)
         raw_close((int)file);

@@ -257,6 +257,7 @@ static int32_t hold_process(capture_state *capture, procinspect_error *error) {
                          .argument = hold,
                          .limit_ns = hold->max_pause_ns + PREPARATION_LIMIT_NS,
                          .stop_limit_ns = CANCELLATION_LIMIT_NS,
+                         .proc = capture->process->system->proc,
                          .may_trace_host = capture->history->may_be_traced,
                          .cancellation = request->cancellation};
     capture->snapshot->captured_at_unix_ns = now_ns(CLOCK_REALTIME);

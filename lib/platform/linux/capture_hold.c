@@ -88,7 +88,7 @@ static long read_file(pi_hold *hold, const char *name, void *buffer, size_t capa
         got = raw_read((int)file, (char *)buffer + length, capacity - length);
         length += got > 0 ? (size_t)got : 0;
     } while (got > 0 && length < capacity);
-    pi_helper_close(hold->stop.helper, (int)file);
+    raw_close((int)file);
     return got < 0 ? got : (long)length;
 }
 
@@ -170,5 +170,5 @@ void pi_hold_run(pi_helper *helper, void *argument) {
     hold->resume_ns = end_ns - begin_ns;
     hold->pause_ns = end_ns - hold->stop.pause_begin_ns;
     hold->result = result;
-    pi_helper_close(helper, (int)task);
+    raw_close((int)task);
 }

@@ -120,6 +120,6 @@ pi_read_result pi_memory_read_ranges(pi_memory_reader *reader, const pi_memory_r
             result = PI_READ_MUST_END;
     }
     if (at.file >= 0)
-        pi_helper_close(reader->helper, at.file);
+        raw_close(at.file);
     return result;
 }

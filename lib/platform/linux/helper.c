@@ -20,6 +20,7 @@
 #include "base/cancellation.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "platform/linux/helper_mark.h"
 #include "platform/linux/helper_system_call.h"
 
 enum {
@@ -213,13 +214,6 @@ static int32_t reap(const pi_helper *helper, int pidfd, helper_end end, procinsp
         was_signalled ? info.si_status : 0);
 }
 
-/* None of our code runs there any more. */
-static void close_what_it_left_open(pi_helper *helper) {
-    for (int i = 0; i < PI_HELPER_MAX_OPEN; i++)
-        if (atomic_load(&helper->opened[i]) != 0)
-            pi_close(atomic_load(&helper->opened[i]) - 1);
-}
-
 static int32_t run_started(const helper_memory *memory, pi_helper_job *job,
                            procinspect_error *error) {
     pi_helper *helper = memory->helper;
@@ -235,8 +229,22 @@ static int32_t run_started(const helper_memory *memory, pi_helper_job *job,
     let_go(helper, pid, job->may_trace_host);
     helper_end end = wait_for_end(helper, pidfd, job);
     int32_t result = reap(helper, pidfd, end, error);
-    close_what_it_left_open(helper);
     pi_close(pidfd);
+    return result;
+}
+
+/* What a helper that didn't come to its end has left open is closed: none of our code runs there
+ * any more. */
+static int32_t run_in_shared_table(const helper_memory *memory, pi_helper_job *job,
+                                   procinspect_error *error) {
+    pi_helper *helper = memory->helper;
+    int32_t result = pi_helper_mark_take(job->cancellation, &helper->mark, error);
+    if (result != PROCINSPECT_OK)
+        return result;
+    result = run_started(memory, job, error);
+    if (!atomic_load(&helper->has_finished))
+        pi_helper_mark_close_all(helper->mark, job->proc);
+    pi_helper_mark_give_back(helper->mark);
     return result;
 }
 
@@ -259,8 +267,10 @@ int32_t pi_helper_run(pi_helper_job *job, procinspect_error *error) {
     helper->host_pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
     if (helper->host_pidfd < 0)
         result = start_failed(-errno, error);
-    else
+    else if (job->needs_own_descriptors)
         result = run_started(&memory, job, error);
+    else
+        result = run_in_shared_table(&memory, job, error);
     pi_close(helper->host_pidfd);
     job->keeps_memory = atomic_load(&helper->uses_memory) != 0;
     if (!job->keeps_memory)

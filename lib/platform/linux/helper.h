@@ -19,10 +19,12 @@
  * Descriptors. It shares the host's table, too: then none is inherited, to be held open or closed.
  * To close a descriptor, also a copy, makes its file system flush what was written to the file,
  * which takes its time on a network's, and waits where nothing can end it on one (FUSE) that
- * doesn't answer. What a job opens is the host's as well; pi_helper_open remembers it, so that
- * nothing stays open after a helper that was killed. Only a job that needs more descriptors than
- * the host has to spare gets a table of its own, in which the inherited ones are closed: it pays
- * for that with these flushes, and after them with its limit.
+ * doesn't answer. Nor can one begin with an empty table: close_range with CLOSE_RANGE_UNSHARE
+ * copies the first 64 descriptors, too, and closes the copies. What a job opens is the host's as
+ * well; pi_helper_open marks it (helper_mark.h), so that nothing stays open after a helper that was
+ * killed, wherever that was. Only a job that needs more descriptors than the host has to spare gets
+ * a table of its own, in which the inherited ones are closed: it pays for that with these flushes,
+ * and after them with its limit.
  *
  * Ends. A job has a limit, after which the kernel kills the helper wherever it waits, from its
  * first instruction on; the host kills it, too, should that not be enough, or where it hangs after
@@ -35,7 +37,7 @@
  * what is built so; meson.build lists it as helper_sources.
  */
 
-enum { PI_HELPER_MAX_DESCRIPTORS = 4, PI_HELPER_MAX_OPEN = 4 };
+enum { PI_HELPER_MAX_DESCRIPTORS = 4 };
 
 /* What both sides share. The host's side fills it before the helper starts. */
 typedef struct pi_helper {
@@ -43,16 +45,16 @@ typedef struct pi_helper {
     void *argument;
     int host_pidfd;
     bool has_own_descriptors;
+    int mark; /* in a shared table: the flags that all is opened with; 0 for none */
     int descriptors[PI_HELPER_MAX_DESCRIPTORS]; /* kept open in a table of its own */
     size_t descriptor_count;
     uint64_t limit_ns; /* of the first watchdog, 0 for none */
     atomic_uint_least64_t
-        end_by_ns;          /* by CLOCK_MONOTONIC, when the watchdog ends it; 0 for never */
-    atomic_int uses_memory; /* the kernel sets it to 0 when the helper has left the memory */
-    atomic_int opened[PI_HELPER_MAX_OPEN]; /* descriptors in the host's table, plus one */
-    atomic_int go;                         /* a futex: the helper may begin */
-    atomic_bool must_stop;                 /* the host asks it to end early */
-    atomic_bool has_finished;              /* the job ran to its end */
+        end_by_ns;            /* by CLOCK_MONOTONIC, when the watchdog ends it; 0 for never */
+    atomic_int uses_memory;   /* the kernel sets it to 0 when the helper has left the memory */
+    atomic_int go;            /* a futex: the helper may begin */
+    atomic_bool must_stop;    /* the host asks it to end early */
+    atomic_bool has_finished; /* the job ran to its end */
 } pi_helper;
 
 /* --- called in the host --- */
@@ -66,7 +68,9 @@ typedef struct pi_helper_job {
     uint64_t limit_ns;
     /* And this long after it was told to stop. 0: a job that is told so may take its time. */
     uint64_t stop_limit_ns;
-    /* It opens more than PI_HELPER_MAX_OPEN: in a table of its own, with these of the host's. */
+    /* /proc, where the host looks for what a killed helper has left open in its table. */
+    int proc;
+    /* It opens many: in a table of its own, with these of the host's. */
     bool needs_own_descriptors;
     int descriptors[PI_HELPER_MAX_DESCRIPTORS];
     size_t descriptor_count;
@@ -99,9 +103,9 @@ bool pi_helper_must_stop(const pi_helper *helper);
  * go of all that it holds. */
 void pi_helper_start_watchdog(pi_helper *helper, uint64_t limit_ns);
 
-/* Opens and closes in the table that is shared with the host. A descriptor, or a negative errno. */
-long pi_helper_open(pi_helper *helper, int directory, const char *path, int flags);
-void pi_helper_close(pi_helper *helper, int descriptor);
+/* Opens a file of /proc for reading, so that it doesn't stay open in the host's table whatever
+ * becomes of the helper. A descriptor, or a negative errno. */
+long pi_helper_open(const pi_helper *helper, int directory, const char *path, int flags);
 
 /* Waits until a tracee's state may have changed, or for limit_ns. */
 void pi_helper_wait_for_child(uint64_t limit_ns);

@@ -101,25 +101,8 @@ void pi_helper_start_watchdog(pi_helper *helper, uint64_t limit_ns) {
     raw_call(SYS_setitimer, ITIMER_REAL, (long)&once, 0, 0);
 }
 
-/* Killed between the call and the note of it, a descriptor is lost to the host; noted before that,
- * or after it was closed, one of another thread's might be closed in its stead. */
-long pi_helper_open(pi_helper *helper, int directory, const char *path, int flags) {
-    for (int i = 0; i < PI_HELPER_MAX_OPEN; i++) {
-        if (atomic_load(&helper->opened[i]) != 0)
-            continue;
-        long descriptor = raw_open(directory, path, flags | O_CLOEXEC);
-        if (descriptor >= 0)
-            atomic_store(&helper->opened[i], (int)descriptor + 1);
-        return descriptor;
-    }
-    return -EMFILE;
-}
-
-void pi_helper_close(pi_helper *helper, int descriptor) {
-    for (int i = 0; i < PI_HELPER_MAX_OPEN; i++)
-        if (atomic_load(&helper->opened[i]) == descriptor + 1)
-            atomic_store(&helper->opened[i], 0);
-    raw_close(descriptor);
+long pi_helper_open(const pi_helper *helper, int directory, const char *path, int flags) {
+    return raw_open(directory, path, flags | O_RDONLY | O_CLOEXEC | helper->mark);
 }
 
 void pi_helper_wait_for_child(uint64_t limit_ns) {

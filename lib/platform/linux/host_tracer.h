@@ -9,7 +9,7 @@
  * Whose turn it is to have the host itself traced. A process has one tracer, and under Yama's
  * ptrace_scope 1 it names one (PR_SET_PTRACER), which replaces whom it had named before: two
  * helpers at once would take both from each other. The kernel has these once for each process, and
- * so have we: this is the only state that isn't a context's.
+ * so have we: with the marks of helper_mark.h, this is the only state that isn't a context's.
  */
 
 /* Waits until nobody else has the turn. CANCELLED is the only failure. */

@@ -56,7 +56,7 @@ static long read_thread_file(const pi_stop *stop, int32_t tid, const char *name,
     if (file < 0)
         return file;
     long length = raw_read((int)file, text, capacity);
-    pi_helper_close(stop->helper, (int)file);
+    raw_close((int)file);
     return length;
 }
 
