@@ -56,7 +56,7 @@ static _Noreturn void stay(void) {
 }
 
 static bool write_number(const char *folder, const char *name, int number) {
-    char path[256], text[16];
+    char path[256 + 16], text[16];
     int length = snprintf(text, sizeof text, "%d", number);
     snprintf(path, sizeof path, "%s/%s", folder, name);
     int file = open(path, O_WRONLY | O_CLOEXEC);

@@ -49,7 +49,7 @@ static void test_a_process_that_is_gone(void **state) {
 
 static void test_a_kernel_thread(void **state) {
     pi_system *system;
-    pi_process *process;
+    pi_process *process = NULL;
     pi_capture_request request = default_request();
     (void)state;
     assert_int_equal(pi_system_open(NULL, &system, NULL), 0);

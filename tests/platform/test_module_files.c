@@ -249,7 +249,7 @@ static void an_overlay(void **state) {
 }
 
 static void write_file(const char *folder, const char *name, const void *bytes, size_t length) {
-    char path[PATH_SIZE];
+    char path[PATH_SIZE + 16];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *file = fopen(path, "we");
     assert_non_null(file);

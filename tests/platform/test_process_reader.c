@@ -21,8 +21,9 @@ static const uint64_t owner_members = PROCINSPECT_PROCESS_USER_ID | PROCINSPECT_
 static pid_t start_child(void) {
     pid_t pid = fork();
     assert_true(pid >= 0);
-    for (; pid == 0;)
-        pause();
+    if (pid == 0)
+        for (;;)
+            pause();
     return pid;
 }
 
