@@ -1,4 +1,4 @@
-/* What captures leave in the host: nothing. And the host itself as the target. */
+/* What captures leave in the host: nothing. */
 #include "platform/capture_child.h"
 
 #include <setjmp.h>
@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { THREADS = 200, OWN_THREADS = 30, KILLS = 50, SMALL_STACK = 64 * 1024 };
+enum { THREADS = 200, KILLS = 50, SMALL_STACK = 64 * 1024 };
 
 /* What the allocator may keep of its own after a hundred captures; a capture that left a mapping
  * would have left a hundred. */
@@ -335,135 +335,6 @@ static void test_a_host_that_is_killed(void **state) {
     child_end(&child);
 }
 
-/* --- The own process --- */
-
-static atomic_bool own_threads_must_end;
-
-/* Holds locks of libc, and calls it, when it is stopped. */
-static void *work(void *argument) {
-    (void)argument;
-    while (!atomic_load(&own_threads_must_end)) {
-        void *memory[16];
-        for (int i = 0; i < 16; i++)
-            memory[i] = malloc(1000 + (size_t)i * 10000);
-        for (int i = 0; i < 16; i++)
-            free(memory[i]);
-        char text[64];
-        snprintf(text, sizeof text, "%d", rand());
-    }
-    return NULL;
-}
-
-static void test_the_own_process(void **state) {
-    pthread_t threads[OWN_THREADS];
-    pi_system *system;
-    pi_process *process;
-    procinspect_error error;
-    (void)state;
-    child_end_unfinished();
-    volatile char marks[64] = "on the stack of the calling thread";
-    atomic_store(&own_threads_must_end, false);
-    for (int i = 0; i < OWN_THREADS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, work, NULL), 0);
-    assert_int_equal(pi_system_open(NULL, &system, NULL), 0);
-    assert_int_equal(pi_process_open(system, getpid(), &process, NULL), 0);
-    for (int i = 0; i < 50; i++) {
-        char bytes[sizeof marks];
-        pi_capture_request request = default_request();
-        pi_snapshot *snapshot;
-        if (pi_capture(process, &request, &snapshot, &error) != 0)
-            fail_msg("%d: %s", error.code, error.message);
-        assert_sound_snapshot(snapshot);
-        assert_int_equal(snapshot->report.thread_count, OWN_THREADS + 1);
-        assert_int_equal(snapshot->report.note_count, 0);
-        assert_int_equal(
-            snapshot->source->read(snapshot->source, (uintptr_t)marks, bytes, sizeof bytes, NULL),
-            0);
-        assert_string_equal(bytes, "on the stack of the calling thread");
-        pi_snapshot_free(snapshot);
-    }
-    atomic_store(&own_threads_must_end, true);
-    for (int i = 0; i < OWN_THREADS; i++)
-        pthread_join(threads[i], NULL);
-    assert_int_equal(waitpid(-1, NULL, WNOHANG | __WALL), -1);
-    assert_int_equal(errno, ECHILD);
-    pi_process_close(process);
-    pi_system_close(system);
-}
-
-/* --- The own process, from several threads and after a fork --- */
-
-enum { TIMES = 10 };
-
-static void open_own(pi_system **system, pi_process **process) {
-    assert_int_equal(pi_system_open(NULL, system, NULL), 0);
-    assert_int_equal(pi_process_open(*system, getpid(), process, NULL), 0);
-}
-
-static void *capture_often(void *process) {
-    for (int i = 0; i < TIMES; i++) {
-        pi_capture_request request = default_request();
-        pi_snapshot *snapshot;
-        procinspect_error error;
-        if (pi_capture(process, &request, &snapshot, &error) != 0)
-            return strdup(error.message);
-        pi_snapshot_free(snapshot);
-    }
-    return NULL;
-}
-
-static void test_the_own_process_by_several_at_once(void **state) {
-    pthread_t threads[AT_ONCE];
-    pi_system *system;
-    pi_process *process;
-    (void)state;
-    open_own(&system, &process);
-    for (int i = 0; i < AT_ONCE; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, capture_often, process), 0);
-    for (int i = 0; i < AT_ONCE; i++) {
-        void *message;
-        pthread_join(threads[i], &message);
-        if (message != NULL)
-            fail_msg("%s", (char *)message);
-    }
-    pi_process_close(process);
-    pi_system_close(system);
-}
-
-/* The fork may come while another thread captures, and so has the turn. */
-static void test_the_own_process_after_a_fork(void **state) {
-    pthread_t thread;
-    pi_system *system;
-    pi_process *process;
-    (void)state;
-    open_own(&system, &process);
-    capture_loop loop = {.process = process};
-    assert_int_equal(pthread_create(&thread, NULL, capture_on_and_on, &loop), 0);
-    for (int i = 0; i < 2 * TIMES; i++) {
-        unsigned captured = atomic_load(&loop.captured);
-        while (atomic_load(&loop.captured) == captured && !atomic_load(&loop.is_wrong))
-            usleep(50);
-        pid_t pid = fork();
-        assert_true(pid >= 0);
-        if (pid == 0) {
-            alarm(20);
-            open_own(&system, &process);
-            pi_capture_request request = default_request();
-            pi_snapshot *snapshot;
-            _exit(pi_capture(process, &request, &snapshot, NULL) != 0);
-        }
-        int status;
-        assert_int_equal(waitpid(pid, &status, 0), pid);
-        assert_int_equal(status, 0);
-    }
-    atomic_store(&loop.must_end, true);
-    pthread_join(thread, NULL);
-    if (atomic_load(&loop.is_wrong))
-        fail_msg("%d: %s", loop.error.code, loop.error.message);
-    pi_process_close(process);
-    pi_system_close(system);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_is_left),
@@ -473,9 +344,6 @@ int main(void) {
         cmocka_unit_test(test_a_helper_that_is_killed),
         cmocka_unit_test(test_a_helper_that_another_thread_waits_for),
         cmocka_unit_test(test_a_host_that_is_killed),
-        cmocka_unit_test(test_the_own_process),
-        cmocka_unit_test(test_the_own_process_by_several_at_once),
-        cmocka_unit_test(test_the_own_process_after_a_fork),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
