@@ -139,7 +139,10 @@ class Dumps(ContractCase):
                 connection.getresponse().read()
             connection.close()
 
-        requests = [("/", bearer), ("/", cookie), (f"/?x=1&token={self.host.token}",)]
+        # What comes before the token decides which part of it fills a vector register.
+        queries = ("token=", "x=1&token=", "x=12345&token=", "xx=123456789&token=")
+        requests = [("/", bearer), ("/", cookie)]
+        requests += [(f"/?{query}{self.host.token}",) for query in queries]
         requests += [("/api/processes/1", bearer), ("/api/processes/99999999", cookie)]
         with concurrent.futures.ThreadPoolExecutor(len(requests)) as pool:
             asking = [pool.submit(ask, *request) for request in requests]
