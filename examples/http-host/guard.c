@@ -14,61 +14,78 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
-/* Ends the host where the file's first line is no token. */
-void guard_read_token(struct host *host, const char *path) {
+void guard_set_token(struct host *host, const char *file_path) {
+    if (file_path == NULL) {
+        unsigned char bytes[16];
+        if (getentropy(bytes, sizeof(bytes)) != 0)
+            err(1, "no random bytes for a token");
+        for (size_t i = 0; i < sizeof(bytes); i++)
+            snprintf(host->token + 2 * i, 3, "%02x", bytes[i]);
+        explicit_bzero(bytes, sizeof(bytes));
+        return;
+    }
     struct stat status;
-    FILE *file = fopen(path, "re");
+    FILE *file = fopen(file_path, "re");
     if (file == NULL || fstat(fileno(file), &status) != 0)
-        err(2, "--token-file %s", path);
+        err(2, "--token-file %s", file_path);
     if (S_ISREG(status.st_mode) && (status.st_mode & 077) != 0)
-        errx(2, "--token-file %s: other users can use it; chmod 600 it", path);
-    if (fgets(host->token, TOKEN_CAPACITY, file) == NULL)
-        host->token[0] = '\0';
+        errx(2, "--token-file %s: other users can use it; chmod 600 it", file_path);
+    char end = '\n';
+    int count = fscanf(file, "%256[-A-Za-z0-9._~]%c", host->token, &end);
+    if (count < 1 || strlen(host->token) < 16 || (end != '\n' && end != '\r'))
+        errx(2,
+             "--token-file %s: its first line has to be 16 to 256 letters, digits, '-', '.', '_' "
+             "or '~', such as `openssl rand -hex 16` makes",
+             file_path);
     fclose(file);
-    host->token[strcspn(host->token, "\r\n")] = '\0';
-    size_t length = strlen(host->token);
-    if (length < 16 || length > 256 ||
-        strspn(host->token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~") !=
-            length)
-        errx(
-            2,
-            "--token-file %s: its first line has to be 16 to 256 letters, digits, '-', '.', '_' or "
-            "'~', such as `openssl rand -hex 16` makes",
-            path);
 }
 
-void guard_make_token(struct host *host) {
-    unsigned char bytes[16];
-    if (getentropy(bytes, sizeof(bytes)) != 0)
-        err(1, "no random bytes for a token");
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        snprintf(host->token + 2 * i, 3, "%02x", bytes[i]);
-    explicit_bzero(bytes, sizeof(bytes));
+/* The origin of a URL as browsers write it: without the scheme's own port. */
+static const char *origin_of(const char *url) {
+    size_t scheme_length = strcspn(url, ":") + strlen("://");
+    size_t length = scheme_length + strcspn(url + scheme_length, "/");
+    const char *port = strncmp(url, "https:", 6) == 0 ? ":443" : ":80";
+    size_t without_port = length - strlen(port);
+    if (strncmp(url + without_port, port, strlen(port)) == 0)
+        length = without_port;
+    return strndup(url, length);
 }
 
-static const char *header(struct MHD_Connection *connection, const char *name) {
-    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+/* The names that the host answers to: where it listens, localhost, and the public URL. */
+void guard_set_names(struct host *host, const char *address, const char *port) {
+    char url[100];
+    if (strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0)
+        address = address[0] == ':' ? "::1" : "127.0.0.1";
+    snprintf(url, sizeof(url), strchr(address, ':') ? "http://[%s]:%s" : "http://%s:%s", address,
+             port);
+    host->origins[0] = origin_of(url);
+    snprintf(url, sizeof(url), "http://localhost:%s", port);
+    host->origins[1] = origin_of(url);
+    if (host->public_url != NULL)
+        host->origins[2] = origin_of(host->public_url);
+    /* Cookies know no ports: two hosts on one machine need two names. */
+    snprintf(host->cookie_name, sizeof(host->cookie_name), "procinspect-%s", port);
+    for (int is_https = 0; is_https < 2; is_https++)
+        snprintf(host->set_cookie[is_https], sizeof(host->set_cookie[0]),
+                 "%s=%s; HttpOnly; SameSite=Strict; Path=/%s", host->cookie_name, host->token,
+                 is_https ? "; Secure" : "");
 }
 
-/* The one of our origins whose host and port the Host header names, NULL: none. */
-static const char *origin_asked(const struct host *host, const char *host_header) {
-    for (size_t i = 0; i < ORIGIN_COUNT && host_header != NULL; i++) {
-        const char *authority = strstr(host->origins[i], "://");
-        if (authority != NULL && strcasecmp(authority + 3, host_header) == 0)
+/* The one of our origins that a URL, of an Origin or Referer header, starts with, or whose host and
+ * port a Host header names; NULL: none. */
+static const char *own_origin(const struct host *host, const char *text, bool is_url) {
+    for (size_t i = 0; text != NULL && i < ORIGIN_COUNT && host->origins[i] != NULL; i++) {
+        const char *own = is_url ? host->origins[i] : strstr(host->origins[i], "//") + 2;
+        size_t length = strlen(own);
+        if (strncasecmp(text, own, length) == 0 &&
+            (text[length] == '\0' || (is_url && text[length] == '/')))
             return host->origins[i];
     }
     return NULL;
 }
 
-/* Is this Origin, or the start of this Referer, one of ours? */
-static bool is_own(const struct host *host, const char *url) {
-    for (size_t i = 0; i < ORIGIN_COUNT; i++) {
-        size_t length = strlen(host->origins[i]);
-        if (length > 0 && strncasecmp(url, host->origins[i], length) == 0 &&
-            (url[length] == '\0' || url[length] == '/'))
-            return true;
-    }
-    return false;
+static const char *header(struct MHD_Connection *connection, const char *name) {
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
 static bool is_from_another_site(const struct host *host, struct MHD_Connection *connection) {
@@ -76,7 +93,8 @@ static bool is_from_another_site(const struct host *host, struct MHD_Connection 
     const char *origin = header(connection, "Origin");
     const char *referer = header(connection, "Referer");
     return (site != NULL && strcmp(site, "none") != 0 && strcmp(site, "same-origin") != 0) ||
-           (origin != NULL && !is_own(host, origin)) || (referer != NULL && !is_own(host, referer));
+           (origin != NULL && own_origin(host, origin, true) == NULL) ||
+           (referer != NULL && own_origin(host, referer, true) == NULL);
 }
 
 /* Takes as long for any text of one length, however much of the token it has right. */
@@ -88,44 +106,37 @@ static bool is_token(const struct host *host, const char *text) {
     return difference == 0;
 }
 
-/* Takes the token out of the query: 303 where it is right, 401 where not, 0 where there is none. */
-static unsigned take_token(const struct host *host, struct request *request) {
+/* Takes the token out of the query, and leaves none of it behind the end, where functions of
+ * string.h read on: 303 where it is right, 401 where not, 0 where there is none. */
+static unsigned take_token(const struct host *host, char *query) {
     unsigned status = 0;
-    char *end = request->query;
-    char *rest = request->query;
-    for (char *part; (part = strsep(&rest, "&")) != NULL;) {
+    const char *query_end = query != NULL ? query + strlen(query) : NULL;
+    char *end = query;
+    for (char *part, *rest = query; (part = strsep(&rest, "&")) != NULL;) {
         if (strncmp(part, "token=", 6) == 0) {
             if (status == 0)
                 status = is_token(host, part + 6) ? 303 : 401;
             continue;
         }
         size_t length = strlen(part);
-        if (end != request->query)
+        if (end != query)
             *end++ = '&';
         memmove(end, part, length);
         end += length;
     }
-    if (end != NULL)
-        *end = '\0';
+    if (query != NULL)
+        memset(end, '\0', (size_t)(query_end - end));
     return status;
 }
 
 unsigned guard_check(const struct host *host, struct MHD_Connection *connection, const char *method,
-                     struct request *request, const char **detail) {
-    request->origin = origin_asked(host, header(connection, "Host"));
-    if (request->origin == NULL) {
-        *detail = "The Host header is none of this server's own names. Use the address that it "
-                  "printed at its start, or name another one with --public-url.";
+                     struct request *request) {
+    request->origin = own_origin(host, header(connection, "Host"), false);
+    if (request->origin == NULL)
         return 421;
-    }
-    if (is_from_another_site(host, connection)) {
-        *detail = "The request comes from a page of another site (Sec-Fetch-Site, Origin or "
-                  "Referer say so). Open the URL from the address bar.";
+    if (is_from_another_site(host, connection))
         return 403;
-    }
-    *detail = "The token is missing or wrong. Send it as \"Authorization: Bearer TOKEN\", or open "
-              "the URL with ?token= once in a browser.";
-    unsigned status = take_token(host, request);
+    unsigned status = take_token(host, request->query);
     const char *bearer = header(connection, "Authorization");
     const char *cookie =
         MHD_lookup_connection_value(connection, MHD_COOKIE_KIND, host->cookie_name);
@@ -141,13 +152,12 @@ unsigned guard_check(const struct host *host, struct MHD_Connection *connection,
  * so it holds behind a proxy that puts something before the path, and leads to no other site.
  */
 struct MHD_Response *guard_redirect(const struct host *host, const struct request *request) {
-    const char *slash = memrchr(request->target, '/', request->path_length);
-    const char *page = slash != NULL ? slash + 1 : request->target;
+    const char *slash = strrchr(request->path, '/');
     bool has_query = request->query != NULL && request->query[0] != '\0';
     bool is_https = strncmp(request->origin, "https:", 6) == 0;
     char *location;
-    if (asprintf(&location, "./%.*s%s%s", (int)(request->target + request->path_length - page),
-                 page, has_query ? "?" : "", has_query ? request->query : "") < 0)
+    if (asprintf(&location, "./%s%s%s", slash != NULL ? slash + 1 : request->path,
+                 has_query ? "?" : "", has_query ? request->query : "") < 0)
         return NULL;
     struct MHD_Response *response =
         MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);

@@ -28,35 +28,31 @@ static const char page[] =
     "in them has the <code>href</code> that leads to it. A process and all that it started is\n"
     "ended by <code>DELETE api/processes/ID</code>, where the host allows it.</p></html>\n";
 
-/* Each connection keeps its request, for libmicrohttpd tells for certain when a connection ends,
- * but not when a request does that it refused itself. */
+/* Each connection has a request to use again and again, for libmicrohttpd tells for certain when a
+ * connection ends, but not when a request does that it refused itself. */
 void handle_connection(void *host, struct MHD_Connection *connection, void **slot,
                        enum MHD_ConnectionNotificationCode code) {
+    struct request *request = *slot;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        *slot = calloc(1, sizeof(struct request *));
-    } else if (*slot != NULL) {
-        free(*(struct request **)*slot);
-        free(*slot);
+        *slot = calloc(1, sizeof(*request));
+    } else if (request != NULL) {
+        free(request->path);
+        free(request);
     }
 }
 
-/* A request has begun; what this returns is the state of handle_request. */
+/* A request has begun. What this returns is the state of handle_request. */
 void *handle_target(void *host, const char *target, struct MHD_Connection *connection) {
-    struct request **slot =
+    struct request *request =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-    size_t length = strlen(target);
-    struct request *request = calloc(1, sizeof(*request) + length + 1);
-    if (slot == NULL || request == NULL) {
-        free(request);
+    if (request == NULL)
         return NULL;
-    }
-    free(*slot);
-    *slot = request;
-    memcpy(request->target, target, length);
-    request->target_end = target + length;
-    request->path_length = strcspn(target, "?");
-    if (request->path_length < length)
-        request->query = request->target + request->path_length + 1;
+    free(request->path);
+    *request = (struct request){.path = strdup(target), .target_end = target + strlen(target)};
+    if (request->path == NULL)
+        return NULL;
+    request->query = request->path;
+    strsep(&request->query, "?");
     return request;
 }
 
@@ -87,10 +83,27 @@ static enum MHD_Result respond_text(struct MHD_Connection *connection, unsigned 
     return respond(connection, status, response);
 }
 
-static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status,
-                              const char *detail) {
+static const char *refusal(unsigned status) {
+    switch (status) {
+    case 400:
+        return "There is a NUL byte in the URL. Send it without.";
+    case 401:
+        return "The token is missing or wrong. Send it as \"Authorization: Bearer TOKEN\", or open "
+               "the URL with ?token= once in a browser.";
+    case 403:
+        return "The request comes from a page of another site (Sec-Fetch-Site, Origin or Referer "
+               "say so). Open the URL from the address bar.";
+    case 421:
+        return "The Host header is none of this server's own names. Use the address that it "
+               "printed at its start, or name another one with --public-url.";
+    default: /* 503 */
+        return "Out of memory. Try again later.";
+    }
+}
+
+static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status) {
     const procinspect_json *problem;
-    if (procinspect_json_problem(status, detail, NULL, &problem, NULL) != 0)
+    if (procinspect_json_problem(status, refusal(status), NULL, &problem, NULL) != 0)
         return MHD_NO;
     enum MHD_Result result =
         respond_text(connection, status, "application/problem+json", problem->text);
@@ -117,8 +130,8 @@ static enum MHD_Result answer(const struct host *host, struct MHD_Connection *co
     procinspect_http_request in;
     procinspect_http_request_init(&in, sizeof(in));
     in.method = method;
-    in.path = request->target;
-    in.path_length_bytes = request->path_length;
+    in.path = request->path;
+    in.path_length_bytes = strlen(request->path);
     in.query = request->query;
     in.query_length_bytes = request->query != NULL ? strlen(request->query) : 0;
     in.base_url = host->public_url != NULL ? host->public_url : request->origin;
@@ -127,7 +140,7 @@ static enum MHD_Result answer(const struct host *host, struct MHD_Connection *co
 
     const procinspect_http_response *out;
     if (procinspect_http_handle(host->http, &in, &out, NULL) != 0)
-        return refuse(connection, 503, "Out of memory. Try again later.");
+        return refuse(connection, 503);
     struct MHD_Response *response = MHD_create_response_from_callback(
         out->body_size_bytes < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)out->body_size_bytes, 65536,
         read_body, (void *)(uintptr_t)out, free_answer);
@@ -143,16 +156,12 @@ static enum MHD_Result admit(const struct host *host, struct MHD_Connection *con
                              const char *method, const char *version, struct request *request) {
     /* The text of the target ends at the first NUL. Where the client's went on, the version, which
      * comes behind it, doesn't follow at once. */
-    if (version[0] != '\0' && version != request->target_end + 1)
-        return refuse(connection, 400, "There is a NUL byte in the URL. Send it without.");
-    const char *detail;
-    unsigned status = guard_check(host, connection, method, request, &detail);
+    bool has_nul = version[0] != '\0' && version != request->target_end + 1;
+    unsigned status = has_nul ? 400 : guard_check(host, connection, method, request);
     if (status == 303)
         return respond(connection, status, guard_redirect(host, request));
-    if (status != 0)
-        return refuse(connection, status, detail);
-    request->is_admitted = true;
-    return MHD_YES;
+    request->is_admitted = status == 0;
+    return status == 0 ? MHD_YES : refuse(connection, status);
 }
 
 enum MHD_Result handle_request(void *host, struct MHD_Connection *connection, const char *url,
@@ -167,7 +176,7 @@ enum MHD_Result handle_request(void *host, struct MHD_Connection *connection, co
         *upload_data_size = 0;
         return MHD_YES;
     }
-    if (request->path_length == 1 && request->target[0] == '/' &&
+    if (strcmp(request->path, "/") == 0 &&
         (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0))
         return respond_text(connection, 200, "text/html; charset=utf-8", page);
     return answer(host, connection, method, request);

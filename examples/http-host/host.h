@@ -13,7 +13,7 @@
 #include <microhttpd.h>
 #include <procinspect.h>
 
-enum { TOKEN_CAPACITY = 258, ORIGIN_CAPACITY = 300, ORIGIN_COUNT = 3 };
+enum { TOKEN_CAPACITY = 257, ORIGIN_COUNT = 3 };
 
 /* What requests are answered with. It is complete before the server starts and only read then. */
 struct host {
@@ -21,7 +21,7 @@ struct host {
     procinspect_cancellation *stopping; /* requested when the host ends: cuts what is under way */
     const char *public_url;             /* NULL: hrefs start with the origin that was asked */
     /* "http://127.0.0.1:8780", as browsers send it; the host answers to these names only. */
-    char origins[ORIGIN_COUNT][ORIGIN_CAPACITY];
+    const char *origins[ORIGIN_COUNT];
     char cookie_name[32];
     /* The token, and the header that makes it a cookie, for http and https. They are never copied
      * to a stack: a small dump of this process holds the stacks, and dumps are handed around. */
@@ -30,20 +30,19 @@ struct host {
 };
 
 struct request {
-    bool is_admitted;
+    char *path;             /* as it came over the wire; the request's to free */
+    char *query;            /* behind the '?', in the same memory; NULL: none */
+    const char *target_end; /* the NUL behind both, in libmicrohttpd's own text */
     const char *origin;     /* the one of the host's origins that was asked */
-    const char *target_end; /* the NUL behind the target, in libmicrohttpd's own text */
-    size_t path_length;
-    char *query;   /* in target; NULL: none */
-    char target[]; /* path, '?', query, as they came over the wire */
+    bool is_admitted;
 };
 
-/* guard.c. The first two end the host where there is no token; guard_check gives 0, go on, 303,
- * answer with guard_redirect, or the status of a refusal with its text. */
-void guard_read_token(struct host *host, const char *path);
-void guard_make_token(struct host *host);
+/* guard.c. guard_set_token ends the host where the file has no token. guard_check gives 0, go on,
+ * 303, answer with guard_redirect, or the status to refuse with. */
+void guard_set_token(struct host *host, const char *file_path); /* NULL: a random one */
+void guard_set_names(struct host *host, const char *address, const char *port);
 unsigned guard_check(const struct host *host, struct MHD_Connection *connection, const char *method,
-                     struct request *request, const char **detail);
+                     struct request *request);
 struct MHD_Response *guard_redirect(const struct host *host, const struct request *request);
 
 /* handle.c: callbacks for MHD_start_daemon; their first argument is the host. */

@@ -26,6 +26,15 @@ enum {
     OTHER_DESCRIPTORS = 32
 };
 
+static struct host host;
+static struct {
+    const char *listen;
+    const char *token_file; /* NULL: a random token */
+    unsigned max_connections;
+    procinspect_context_options context;
+    procinspect_http_options http;
+} options = {.listen = "127.0.0.1:8780", .max_connections = 64};
+
 static const struct argp_option option_table[] = {
     {"listen", 'l', "ADDRESS:PORT", 0, "Default 127.0.0.1:8780; port 0 is any free one", 0},
     {"token-file", 't', "FILE", 0, "Its first line is the token; default: a random one", 0},
@@ -41,15 +50,6 @@ static const struct argp_option option_table[] = {
     {0},
 };
 
-struct options {
-    const char *listen;
-    const char *token_file;
-    const char *public_url;
-    unsigned max_connections;
-    procinspect_context_options context;
-    procinspect_http_options http;
-};
-
 static uint64_t number(struct argp_state *state, const char *name, const char *text, uint64_t max) {
     char *end;
     errno = 0;
@@ -60,12 +60,10 @@ static uint64_t number(struct argp_state *state, const char *name, const char *t
     return value;
 }
 
-/* Works on a copy, as the next one does: this host's own command_line shows argv. */
+/* Of a copy, as the names below are: this host's own command_line shows argv. */
 static uint32_t allowed(struct argp_state *state, const char *list) {
     uint32_t bits = 0;
-    char *copy = strdup(list);
-    char *rest = copy;
-    for (char *what; (what = strsep(&rest, ",")) != NULL;) {
+    for (char *what, *rest = strdupa(list); (what = strsep(&rest, ",")) != NULL;) {
         if (strcmp(what, "env") == 0)
             bits |= PROCINSPECT_ALLOW_ENVIRONMENT;
         else if (strcmp(what, "dump") == 0)
@@ -75,20 +73,17 @@ static uint32_t allowed(struct argp_state *state, const char *list) {
         else
             argp_error(state, "--allow %s: give env, dump, kill, with commas between", what);
     }
-    free(copy);
     return bits;
 }
 
-static void redact(struct argp_state *state, const char *list,
-                   procinspect_context_options *context) {
+static void redact(struct argp_state *state, const char *list) {
     static const char *names[MAX_REDACTED_NAMES];
-    char *rest = strdup(list);
-    context->redacted_names = names;
-    while (rest != NULL) {
-        if (context->redacted_name_count == MAX_REDACTED_NAMES)
+    options.context.redacted_names = names;
+    for (char *rest = strdup(list); rest != NULL;) {
+        if (options.context.redacted_name_count == MAX_REDACTED_NAMES)
             argp_error(state, "--redact: at most %d names; one with * at an end stands for several",
                        MAX_REDACTED_NAMES);
-        names[context->redacted_name_count++] = strsep(&rest, ",");
+        names[options.context.redacted_name_count++] = strsep(&rest, ",");
     }
 }
 
@@ -97,45 +92,55 @@ static const char *url(struct argp_state *state, const char *text) {
     static const char characters[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%:/[]";
     size_t length = strlen(text);
-    if ((strncmp(text, "http://", 7) != 0 && strncmp(text, "https://", 8) != 0) || length < 10 ||
-        length > ORIGIN_CAPACITY || text[strspn(text, characters)] != '\0')
-        argp_error(state,
-                   "--public-url %s: give an http:// or https:// URL without user, query and "
-                   "fragment, of at most %d bytes",
-                   text, ORIGIN_CAPACITY);
+    if ((strncmp(text, "http://", 7) != 0 && strncmp(text, "https://", 8) != 0) ||
+        length <= strlen("https://") || strspn(text, characters) != length)
+        argp_error(state, "--public-url %s: give an http:// or https:// URL without user and query",
+                   text);
     return strndup(text, length - (text[length - 1] == '/'));
 }
 
 static error_t set_option(int key, char *text, struct argp_state *state) {
-    struct options *options = state->input;
-    procinspect_context_options *context = &options->context;
     if (key == 'l')
-        options->listen = text;
+        options.listen = text;
     else if (key == 't')
-        options->token_file = text;
+        options.token_file = text;
     else if (key == 'a')
-        context->allow = allowed(state, text);
+        options.context.allow = allowed(state, text);
     else if (key == 'o')
-        context->user_scope = PROCINSPECT_USER_SCOPE_OWN;
+        options.context.user_scope = PROCINSPECT_USER_SCOPE_OWN;
     else if (key == 'm')
-        options->http.main_site_pid = (int32_t)number(state, "main-site", text, INT32_MAX);
+        options.http.main_site_pid = (int32_t)number(state, "main-site", text, INT32_MAX);
     else if (key == 'u')
-        options->public_url = url(state, text);
+        host.public_url = url(state, text);
     else if (key == 'r')
-        redact(state, text, context);
+        redact(state, text);
     else if (key == 'b')
-        context->max_dump_bytes = number(state, "max-dump-bytes", text, INT64_MAX);
+        options.context.max_dump_bytes = number(state, "max-dump-bytes", text, INT64_MAX);
     else if (key == 'd')
-        context->max_concurrent_dumps = (uint32_t)number(state, "max-dumps", text, 1000);
+        options.context.max_concurrent_dumps = (uint32_t)number(state, "max-dumps", text, 1000);
     else if (key == 'p')
-        context->max_pause_ms = (uint32_t)number(state, "max-pause-ms", text, 600000);
+        options.context.max_pause_ms = (uint32_t)number(state, "max-pause-ms", text, 600000);
     else if (key == 'c')
-        options->max_connections = (unsigned)number(state, "max-connections", text, 1000);
+        options.max_connections = (unsigned)number(state, "max-connections", text, 1000);
     else if (key == ARGP_KEY_ARG)
         argp_error(state, "%s is not an option", text);
     else
         return ARGP_ERR_UNKNOWN;
     return 0;
+}
+
+static void read_options(int argc, char **argv) {
+    static const struct argp parser = {
+        .options = option_table,
+        .parser = set_option,
+        .doc = "Serves libprocinspect's routes and prints the URL to open."};
+    procinspect_context_options_init(&options.context, sizeof(options.context));
+    options.context.user_scope = PROCINSPECT_USER_SCOPE_ALL;
+    procinspect_http_options_init(&options.http, sizeof(options.http));
+    options.http.main_site_setting = "--main-site";
+    argp_program_version = procinspect_version_text();
+    argp_err_exit_status = 2;
+    argp_parse(&parser, argc, argv, 0, NULL, NULL);
 }
 
 /* Gives the socket, and its address and port as text. */
@@ -158,49 +163,19 @@ static int listen_on(const char *text, char address[64], char port[6]) {
     getnameinfo(found->ai_addr, found->ai_addrlen, address, 64, port, 6,
                 NI_NUMERICHOST | NI_NUMERICSERV);
     freeaddrinfo(found);
-    return listener;
-}
-
-/* The origin of a URL as browsers write it: without the scheme's own port. */
-static void set_origin(char *origin, const char *text) {
-    size_t scheme_length = strcspn(text, ":") + strlen("://");
-    size_t length = scheme_length + strcspn(text + scheme_length, "/");
-    const char *port = strncmp(text, "https:", 6) == 0 ? ":443" : ":80";
-    snprintf(origin, ORIGIN_CAPACITY, "%.*s", (int)length, text);
-    if (strcmp(origin + length - strlen(port), port) == 0)
-        origin[length - strlen(port)] = '\0';
-}
-
-/* The names that the host answers to: where it listens, localhost, and the public URL. */
-static void set_names(struct host *host, const char *address, const char *port) {
-    char text[ORIGIN_CAPACITY];
     if (strncmp(address, "127.", 4) != 0 && strcmp(address, "::1") != 0)
         warnx("warning: %s can be reached from the network, without encryption: put a proxy with "
               "TLS before it (--public-url)",
               address);
-    if (strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0)
-        address = address[0] == ':' ? "::1" : "127.0.0.1";
-    snprintf(text, sizeof(text), strchr(address, ':') ? "http://[%s]:%s" : "http://%s:%s", address,
-             port);
-    set_origin(host->origins[0], text);
-    snprintf(text, sizeof(text), "http://localhost:%s", port);
-    set_origin(host->origins[1], text);
-    if (host->public_url != NULL)
-        set_origin(host->origins[2], host->public_url);
-    /* Cookies know no ports: two hosts on one machine need two names. */
-    snprintf(host->cookie_name, sizeof(host->cookie_name), "procinspect-%s", port);
-    for (int is_https = 0; is_https < 2; is_https++)
-        snprintf(host->set_cookie[is_https], sizeof(host->set_cookie[0]),
-                 "%s=%s; HttpOnly; SameSite=Strict; Path=/%s", host->cookie_name, host->token,
-                 is_https ? "; Secure" : "");
+    return listener;
 }
 
-static void open_library(struct host *host, const struct options *options) {
+static void open_library(void) {
     procinspect_context *context;
     procinspect_error error;
-    if (procinspect_context_new(&options->context, &context, &error) != 0 ||
-        procinspect_http_new(context, &options->http, &host->http, &error) != 0 ||
-        procinspect_cancellation_new(&host->stopping, &error) != 0)
+    if (procinspect_context_new(&options.context, &context, &error) != 0 ||
+        procinspect_http_new(context, &options.http, &host.http, &error) != 0 ||
+        procinspect_cancellation_new(&host.stopping, &error) != 0)
         errx(2, "%s", error.message);
     procinspect_context_free(context);
 }
@@ -210,22 +185,22 @@ static void open_library(struct host *host, const struct options *options) {
  * a slow kill keeps only itself waiting, and requests are answered when the system has no threads
  * and processes left. Who comes when all are busy waits for a free one.
  */
-static struct MHD_Daemon *start(struct host *host, int listener, const struct options *options) {
-    unsigned count = options->max_connections;
+static struct MHD_Daemon *start(int listener) {
+    unsigned count = options.max_connections;
     unsigned descriptors = 2 * count + OTHER_DESCRIPTORS;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < descriptors)
         errx(1, "%u connections take %u descriptors: raise ulimit -n, or lower --max-connections",
              count, descriptors);
     /* The time of a capture counts as silence. */
-    unsigned timeout_s = CLIENT_TIMEOUT_S + options->context.max_pause_ms / 1000;
+    unsigned timeout_s = CLIENT_TIMEOUT_S + options.context.max_pause_ms / 1000;
     struct MHD_Daemon *daemon = MHD_start_daemon(
-        MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, handle_request, host,
+        MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, handle_request, &host,
         MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_THREAD_POOL_SIZE, count,
         MHD_OPTION_CONNECTION_LIMIT, count, MHD_OPTION_CONNECTION_TIMEOUT, timeout_s,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
-        MHD_OPTION_URI_LOG_CALLBACK, handle_target, host, MHD_OPTION_NOTIFY_CONNECTION,
-        handle_connection, host, MHD_OPTION_END);
+        MHD_OPTION_URI_LOG_CALLBACK, handle_target, &host, MHD_OPTION_NOTIFY_CONNECTION,
+        handle_connection, &host, MHD_OPTION_END);
     if (daemon == NULL)
         err(1, "%u threads don't start: raise ulimit -u, or lower --max-connections", count);
     return daemon;
@@ -250,32 +225,14 @@ static void wait_for(const sigset_t *signals, int listener, int reserve) {
 }
 
 int main(int argc, char **argv) {
-    static struct host host;
-    static struct options options = {.listen = "127.0.0.1:8780", .max_connections = 64};
-    const struct argp parser = {
-        option_table, set_option,
-        NULL,         "Serves libprocinspect's routes and prints the URL to open.",
-        NULL,         NULL,
-        NULL};
-    procinspect_context_options_init(&options.context, sizeof(options.context));
-    options.context.user_scope = PROCINSPECT_USER_SCOPE_ALL;
-    procinspect_http_options_init(&options.http, sizeof(options.http));
-    options.http.main_site_setting = "--main-site";
-    argp_program_version = procinspect_version_text();
-    argp_err_exit_status = 2;
-    argp_parse(&parser, argc, argv, 0, NULL, &options);
-
+    read_options(argc, argv);
+    guard_set_token(&host, options.token_file);
     char address[64];
     char port[6];
-    host.public_url = options.public_url;
-    if (options.token_file != NULL)
-        guard_read_token(&host, options.token_file);
-    else
-        guard_make_token(&host);
     int listener = listen_on(options.listen, address, port);
     int reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    set_names(&host, address, port);
-    open_library(&host, &options);
+    guard_set_names(&host, address, port);
+    open_library();
 
     sigset_t stop; /* blocked in all threads, and waited for in this one */
     sigemptyset(&stop);
@@ -284,9 +241,9 @@ int main(int argc, char **argv) {
     sigprocmask(SIG_BLOCK, &stop, NULL);
     signal(SIGPIPE, SIG_IGN);
 
-    struct MHD_Daemon *daemon = start(&host, listener, &options);
-    printf("%s/%s%s\n", host.origins[0], options.token_file == NULL ? "?token=" : "",
-           options.token_file == NULL ? host.token : "");
+    struct MHD_Daemon *daemon = start(listener);
+    bool is_shown = options.token_file == NULL;
+    printf("%s/%s%s\n", host.origins[0], is_shown ? "?token=" : "", is_shown ? host.token : "");
     fflush(stdout);
     wait_for(&stop, listener, reserve);
     procinspect_cancellation_request(host.stopping);
