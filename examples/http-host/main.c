@@ -92,8 +92,9 @@ static const char *url(struct argp_state *state, const char *text) {
     static const char characters[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%:/[]";
     size_t length = strlen(text);
-    if ((strncmp(text, "http://", 7) != 0 && strncmp(text, "https://", 8) != 0) ||
-        length <= strlen("https://") || strspn(text, characters) != length)
+    size_t start = strncmp(text, "https://", 8) == 0 ? 8 : 7; /* of the host's name */
+    if ((start == 7 && strncmp(text, "http://", 7) != 0) || text[start] == '\0' ||
+        text[start] == '/' || strspn(text, characters) != length)
         argp_error(state, "--public-url %s: give an http:// or https:// URL without user and query",
                    text);
     return strndup(text, length - (text[length - 1] == '/'));

@@ -36,6 +36,8 @@ class CommandLine(ContractCase):
             (["--max-connections", "99999999999999999999"], "number from 1"),
             (["--public-url", "ftp://x"], "http:// or https://"),
             (["--public-url", "https://user@x/"], "http:// or https://"),
+            (["--public-url", "https:///"], "http:// or https://"),
+            (["--public-url", "http:////x"], "http:// or https://"),
             (["--public-url", 'https://x/"y'], "http:// or https://"),
             (["--redact", ",".join("ABC" * 30)], "at most 64"),
             (["--redact", "PLAIN,SEC*ET"], r"'SEC\*ET'; use \* at the start or end"),
