@@ -146,6 +146,10 @@ static enum MHD_Result answer(const struct host *host, struct MHD_Connection *co
         read_body, (void *)(uintptr_t)out, free_answer);
     if (response == NULL)
         free_answer((void *)(uintptr_t)out);
+    else if (out->body == NULL && out->body_size_bytes < 0)
+        /* To HEAD. In chunks, libmicrohttpd would send their end, which a client that goes on takes
+         * for the next answer's begin; so the connection ends with this one. */
+        MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
     for (size_t i = 0; response != NULL && i < out->header_count; i++)
         MHD_add_response_header(response, out->headers[i]->name, out->headers[i]->value);
     return respond(connection, out->status, response);

@@ -166,6 +166,23 @@ class Dumps(ContractCase):
         self.assertEqual(answer.header("Content-Type"), "application/octet-stream")
         self.assertRegex(answer.header("Content-Disposition"), r"^attachment; filename=threads-")
 
+    def test_head_sends_no_byte_of_a_body(self):
+        """Curl doesn't look behind the header; the next answer on the connection starts there."""
+        target = self.start_threads(1)
+        request = (
+            f"HEAD /api/processes/{target.pid}/dump HTTP/1.1\r\nHost: {self.host.authority}\r\n"
+            f"Authorization: Bearer {self.host.token}\r\n\r\n"
+        )
+        received = b""
+        with socket.create_connection(("127.0.0.1", self.host.port), timeout=30) as connection:
+            connection.sendall(request.encode())
+            while part := connection.recv(65536):
+                received += part
+        header, _, behind = received.partition(b"\r\n\r\n")
+        self.assertRegex(header, rb"^HTTP/1\.1 200 ")
+        self.assertNotRegex(header, rb"(?i)\r\n(Content-Length|Transfer-Encoding):")
+        self.assertEqual(behind, b"")
+
     def test_the_target_goes_on(self):
         target = self.start_threads(WORKERS)
         for _ in range(10):
