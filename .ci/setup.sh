@@ -76,15 +76,14 @@ quietly() {
     fi
 }
 
-# usage: configure FOLDER [MESON OPTIONS…]  Makes the build folder, or gives it these options. A
-# warning is an error here, and not in meson.build: a newer compiler's must not break a user's build.
+# usage: configure FOLDER [MESON OPTIONS…]  Makes the build folder, or gives it these options.
 configure() {
     folder=$1
     shift
     if [ -e "$folder/build.ninja" ]; then
-        quietly meson configure -Dwerror=true "$@" "$folder"
+        quietly meson configure "$@" "$folder"
     else
         # shellcheck disable=SC2154 # root is the caller's
-        quietly meson setup -Dwerror=true "$@" "$folder" "$root"
+        quietly meson setup "$@" "$folder" "$root"
     fi
 }
