@@ -10,8 +10,9 @@ extern "C" {
 
 /*
  * A switch that ends calls which are under way, from any thread: a host that sees its client go
- * trips it, and the capture or the stream that was given it returns PROCINSPECT_ERROR_CANCELLED
- * soon after, with the target running and nothing left behind.
+ * trips it, and the capture, the stream or the kill (until its first SIGKILL, kill.h) that was
+ * given it returns PROCINSPECT_ERROR_CANCELLED soon after, with the target running and nothing left
+ * behind.
  *
  * It may be given to any number of calls. Once requested it stays so. Whatever was given it keeps a
  * reference, so it may be freed at any time; the request then can't be made any more.

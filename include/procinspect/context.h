@@ -75,7 +75,7 @@ typedef struct procinspect_context_options {
     uint32_t max_pause_ms;
     uint32_t reserved;
     /* Where the processes are: NULL: "/proc". Another root (a recorded tree, a container's /proc)
-     * can only be looked at: dumps answer UNSUPPORTED. Copied. */
+     * can only be looked at: dumps and kills answer UNSUPPORTED. Copied. */
     const char *proc_root;
     /* Environment variables whose values never leave the library; compared without regard to case,
      * `*` at the start or end of a name matches any text there, elsewhere it is refused. The values
@@ -96,8 +96,9 @@ PROCINSPECT_API void procinspect_context_options_init(procinspect_context_option
  * Makes a context; options may be NULL for the defaults. Free with procinspect_context_free.
  *
  * Errors: INVALID_ARGUMENT (unknown allow bits, a scope that is none, a redacted name that is NULL
- * or has a `*` inside, unknown trailing bytes), NOT_FOUND or IO (proc_root is no directory, or holds
- * no processes file system), UNSUPPORTED (this system), NO_MEMORY, NO_RESOURCES.
+ * or has a `*` inside, more than 10,000 of them, unknown trailing bytes), NOT_FOUND or IO
+ * (proc_root is no directory, or holds no processes file system), UNSUPPORTED (this system),
+ * NO_MEMORY, NO_RESOURCES.
  */
 PROCINSPECT_API int32_t procinspect_context_new(const procinspect_context_options *options,
                                                 procinspect_context **context,
