@@ -50,6 +50,15 @@ if needs_shared_library "$scratch/static"; then
 fi
 "$scratch/static"
 
+# Folders outside the prefix, as distributions with folders of their own have them.
+meson setup -Dtests=disabled -Dexamples=disabled --prefix=/opt/one --libdir=/opt/two/lib \
+    --includedir=/opt/three "$scratch/elsewhere" "$source_root" >/dev/null
+flags=$(PKG_CONFIG_PATH=$scratch/elsewhere/pkgconfig pkg-config --cflags --libs libprocinspect)
+case "$flags" in
+"-I/opt/three -L/opt/two/lib "*) ;;
+*) fail "with folders outside the prefix pkg-config says $flags" ;;
+esac
+
 mkdir -p "$scratch/host/subprojects"
 cp "$source_root"/tests/abi/consumer/* "$scratch/host"
 ln -s "$source_root" "$scratch/host/subprojects/libprocinspect"
