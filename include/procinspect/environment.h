@@ -47,7 +47,8 @@ PROCINSPECT_API void procinspect_environment_query_init(procinspect_environment_
 
 /*
  * procinspect_environment_read gives an environment that is the caller's, to be freed with this.
- * A kernel thread has none: an empty one. Errors: INVALID_ARGUMENT, POLICY (the context doesn't
+ * A kernel thread has none: an empty one. A process in the middle of execve is waited for, 20 ms at
+ * most, and then an IO error (EBUSY). Errors: INVALID_ARGUMENT, POLICY (the context doesn't
  * allow environments), GONE (also of a zombie, which has forgotten its environment), REPLACED,
  * PERMISSION (needs ptrace read access to the process), IO, TOO_LARGE (more than 256 MiB, with what
  * repair adds), NO_MEMORY, NO_RESOURCES.

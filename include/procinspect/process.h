@@ -125,7 +125,8 @@ typedef struct procinspect_process_info {
     const void *executable_path_bytes; /* the same as the kernel has it, not repaired */
     size_t executable_path_bytes_length;
     /* COMMAND_LINE: the arguments joined by single spaces; an empty text for a process that has
-     * none, such as a kernel thread; unknown for a zombie. /proc/PID/cmdline, of which at most 1
+     * none, such as a kernel thread; unknown for a zombie, and, as ENVIRONMENT, for a process that
+     * is in the middle of execve for longer than 20 ms. /proc/PID/cmdline, of which at most 1
      * MiB is taken. */
     const char *command_line;
     const void *command_line_bytes; /* as in cmdline: each argument ends with a NUL */

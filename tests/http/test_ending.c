@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* A process in the middle of its end, as /proc shows it while the kernel takes its memory apart: a
- * living state, no memory. It is told as ended, not as one without modules or environment. */
+ * living state, no memory. It is told as ended, not as one without modules or environment. And one
+ * in the middle of execve, whose memory has neither arguments nor environment yet. */
 #include "http/client.h"
 
 #include "http/proc_tree.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static char *root;
@@ -20,15 +22,19 @@ static void write_worker(const char *file, const char *text) {
     assert_int_equal(fclose(stream), 0);
 }
 
-/* flags: field 9; PF_EXITING is 4. */
-static void write_stat(char state, unsigned flags, int threads) {
+/* flags: field 9; PF_EXITING is 4. memory: field 23. */
+static void write_stat_of(char state, unsigned flags, int threads, unsigned memory) {
     char text[512];
     snprintf(text, sizeof text,
-             "4242 (worker) %c 17 4242 4242 0 -1 %u 100 0 0 0 150 25 0 0 20 0 %d 0 1000 0 0 "
+             "4242 (worker) %c 17 4242 4242 0 -1 %u 100 0 0 0 150 25 0 0 20 0 %d 0 1000 %u 0 "
              "18446744073709551615 0 0 0 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
-             state, flags, threads);
+             state, flags, threads, memory);
     write_worker("stat", text);
     write_worker("task/4242/stat", text);
+}
+
+static void write_stat(char state, unsigned flags, int threads) {
+    write_stat_of(state, flags, threads, 0);
 }
 
 static int make_all(void **state) {
@@ -93,10 +99,27 @@ static void others_without_memory_are_still_told(void **state) {
     }
 }
 
+static void a_process_in_execve_is_told_as_such(void **state) {
+    (void)state;
+    static const char *const members[] = {"command_line", "environment_variables", "is_webjob"};
+    write_stat_of('R', 0x400000, 1, 8364032);
+    write_worker("cmdline", "");
+    json_t *process = get_json(http, "/api/processes/4242");
+    json_t *unavailable = json_object_get(process, "unavailable");
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        const char *reason = json_string_value(json_object_get(unavailable, members[i]));
+        assert_non_null(reason);
+        assert_non_null(strstr(reason, "execve"));
+    }
+    json_decref(process);
+    assert_problem(request(http, "GET", "/api/processes/4242/environments/all"), 500, "execve");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_process_that_is_ending_is_not_running),
         cmocka_unit_test(others_without_memory_are_still_told),
+        cmocka_unit_test(a_process_in_execve_is_told_as_such),
     };
     return cmocka_run_group_tests(tests, make_all, free_all);
 }

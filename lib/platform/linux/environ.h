@@ -10,4 +10,8 @@
  */
 int pi_environ_file_read(int directory, const char *path, pi_buffer *buffer);
 
+/* The same of a process that lives and whose file was empty: program_start.h. */
+int pi_environ_file_read_again(int directory, const char *stat_path, const char *path,
+                               pi_buffer *buffer);
+
 #endif

@@ -5,17 +5,31 @@
 #include "base/error.h"
 #include "platform/linux/environ.h"
 #include "platform/linux/living.h"
+#include "platform/linux/program_start.h"
 
 enum { LONGEST_ENVIRONMENT = 4 * 1024 * 1024 };
 
-int pi_environ_file_read(int directory, const char *path, pi_buffer *buffer) {
-    int result = pi_proc_read_bytes(directory, path, buffer, LONGEST_ENVIRONMENT);
-    if (result != 0 || buffer->length < LONGEST_ENVIRONMENT)
-        return result;
-    /* Half a value is a wrong one. */
+/* Half a value is a wrong one. */
+static void cut_to_limit(pi_buffer *buffer) {
+    if (buffer->length < LONGEST_ENVIRONMENT)
+        return;
     const char *last_end = memrchr(buffer->data, '\0', buffer->length);
     buffer->length = last_end == NULL ? 0 : (size_t)(last_end - buffer->data) + 1;
-    return 0;
+}
+
+int pi_environ_file_read(int directory, const char *path, pi_buffer *buffer) {
+    int result = pi_proc_read_bytes(directory, path, buffer, LONGEST_ENVIRONMENT);
+    if (result == 0)
+        cut_to_limit(buffer);
+    return result;
+}
+
+int pi_environ_file_read_again(int directory, const char *stat_path, const char *path,
+                               pi_buffer *buffer) {
+    int result = pi_program_file_read(directory, stat_path, path, LONGEST_ENVIRONMENT, buffer);
+    if (result == 0)
+        cut_to_limit(buffer);
+    return result;
 }
 
 static int32_t exhausted(const pi_arena *arena, procinspect_error *error) {
@@ -68,9 +82,13 @@ static int32_t read_file(const pi_process *process, pi_buffer *buffer, procinspe
         code = buffer->length == 0 ? pi_living_turn_process(process, &living, &files, error)
                                    : PI_LIVING_STANDS;
     } while (code == PI_LIVING_TURNED);
+    if (code == PI_LIVING_STANDS && result == 0 && buffer->length == 0)
+        result = pi_environ_file_read_again(files.directory, "stat", "environ", buffer);
     pi_living_close(process, &files);
     if (code != PI_LIVING_STANDS)
         return code;
+    if (result == -EBUSY)
+        return pi_error_set(error, PROCINSPECT_ERROR_IO, EBUSY, "%s", pi_starting_reason);
     if (result != 0)
         return check_failure(process, -result, error);
     /* The file of a process that has ended is empty, too. */

@@ -15,6 +15,7 @@
 #include "model/environment.h"
 #include "platform/linux/environ.h"
 #include "platform/linux/executable.h"
+#include "platform/linux/program_start.h"
 #include "platform/linux/status.h"
 
 enum {
@@ -170,9 +171,16 @@ static int32_t read_command_line_member(pi_process_reading *reading, uint64_t me
     if (length == 0 && !reading->is_kernel_thread) {
         pi_stat_text text;
         pi_stat stat;
-        /* A zombie has forgotten it; a process can also have none. */
+        /* A zombie has forgotten it; a process can also have none, or none yet. */
         if (pi_reading_stat(reading, &text, &stat) != 0 || pi_stat_is_dead(&stat))
             return pi_reading_explain_nothing(reading, members, 0);
+        const pi_process_files *files = reading->program_files;
+        result = pi_program_file_read(files->directory, pi_reading_path(files, "stat").text,
+                                      pi_reading_path(files, "cmdline").text, LONGEST_COMMAND_LINE,
+                                      &reader->bytes);
+        if (result != 0)
+            return pi_reading_failed(reading, members, -result);
+        length = reader->bytes.length;
     }
     const char *bytes = pi_arena_copy(reader->arena, reader->bytes.data, length);
     const char *joined = pi_command_line_join(reader->arena, reader->bytes.data, length);
@@ -331,6 +339,10 @@ static int32_t read_environ_members(pi_process_reading *reading, uint64_t member
         /* A zombie has forgotten what it was; a process without variables is neither. */
         if (pi_reading_stat(reading, &text, &stat) != 0 || pi_stat_is_dead(&stat))
             return pi_reading_explain_nothing(reading, members, -result);
+        if (result == 0 && !stat.is_kernel_thread)
+            result =
+                pi_environ_file_read_again(files->directory, pi_reading_path(files, "stat").text,
+                                           pi_reading_path(files, "environ").text, &reader->bytes);
         if (result != 0 && !stat.is_kernel_thread)
             return pi_reading_failed(reading, members, -result);
     }

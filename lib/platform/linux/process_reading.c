@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "platform/linux/capture_refusal.h"
+#include "platform/linux/program_start.h"
 
 pi_file_path pi_reading_path(const pi_process_files *files, const char *name) {
     pi_file_path path;
@@ -137,10 +138,11 @@ int32_t pi_reading_failed(pi_process_reading *reading, uint64_t members, int os_
     case PROCINSPECT_ERROR_PERMISSION:
         return add_refusal(reading, members, os_errno);
     default:
-        return pi_reading_add_unavailable(reading, members, code, os_errno,
-                                          os_errno == EBADMSG
-                                              ? "The file in /proc has an unknown format."
-                                              : "Reading the file in /proc failed.");
+        return pi_reading_add_unavailable(
+            reading, members, code, os_errno,
+            os_errno == EBADMSG ? "The file in /proc has an unknown format."
+            : os_errno == EBUSY ? pi_starting_reason
+                                : "Reading the file in /proc failed.");
     }
 }
 
