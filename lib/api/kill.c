@@ -58,7 +58,7 @@ int32_t procinspect_kill_tree(const procinspect_process *process,
                               const procinspect_kill_report **report, procinspect_error *error) {
     if (process == NULL || report == NULL)
         return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
-                            "%s is NULL; pass the address of one.",
+                            "procinspect_kill_tree: %s is NULL; pass the address of one.",
                             process == NULL ? "process" : "report");
     procinspect_kill_options known;
     int32_t code = pi_options_take(options, &known, sizeof known,

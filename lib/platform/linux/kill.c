@@ -90,7 +90,9 @@ static int32_t refused(const pi_process *process, const pi_kill_tree *tree,
             "its tree; shut the system down or stop the container instead.");
     case PI_KILL_KERNEL_THREAD:
         return pi_error_set(error, PROCINSPECT_ERROR_PERMISSION, 0,
-                            "The process %d is a thread of the kernel and can't be ended.", root);
+                            "The process %d is a thread of the kernel and can't be ended; what it "
+                            "works for can be: a device, a file system, a kernel module.",
+                            root);
     case PI_KILL_HOLDS_HOST:
         return pi_error_set(
             error, PROCINSPECT_ERROR_PERMISSION, 0,

@@ -38,7 +38,7 @@ ssize_t pi_proc_read_once(int directory, const char *path, char *buffer, size_t 
  */
 int pi_proc_read_bytes(int directory, const char *path, pi_buffer *buffer, size_t limit);
 
-/* Too few descriptors or too little memory: that ends a call, where another failure is an answer. */
+/* Too few descriptors or too little memory: ends a call, where another failure is an answer. */
 bool pi_is_exhaustion(int os_errno);
 
 /* Writes "NUMBER" and then `file` with its NUL, "1234" "/stat", say: a listing does so for each
