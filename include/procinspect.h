@@ -33,8 +33,9 @@
  *
  * Errors. A call that can fail returns 0 or a negative code and takes a nullable procinspect_error
  * last. Where it fails its outputs are as they were. The library logs nothing, installs no signal
- * or exit handler, keeps no global state (but for whose turn it is to dump the own process, dump.h)
- * and never ends the process unless it is asked to (kill.h).
+ * or exit handler, keeps no global state (but for whose turn it is to dump the own process, and
+ * what tells the descriptors of dumps at once apart) and never ends the process unless it is asked
+ * to (kill.h).
  *
  * Threads. A procinspect_context, a procinspect_http, a procinspect_dump and a
  * procinspect_cancellation may be used from several threads at once; handed-out structs never

@@ -16,8 +16,9 @@ int32_t pi_capture_check_zombie(const pi_process *process, procinspect_error *er
     pi_stat_text text;
     pi_stat stat;
     int32_t code = pi_process_stat(process, &text, &stat, error);
-    /* A main thread can end before the others: the process lives on then. */
-    if (code != PROCINSPECT_OK || !pi_stat_is_dead(&stat) || stat.thread_count > 1)
+    /* A main thread can end before the others: the process lives on then. One that another thread
+     * replaces in execve looks dead, too, and has none for a moment. */
+    if (code != PROCINSPECT_OK || !pi_stat_is_dead(&stat) || stat.thread_count != 1)
         return code;
     return pi_error_set(error, PROCINSPECT_ERROR_NOT_FOUND, 0,
                         "Process %d has ended and is a zombie: nothing is left to dump. Its "
