@@ -19,6 +19,7 @@
 enum {
     FORK_OPTIONS = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE,
     LARGEST_PASSES = 100,
+    MOST_AT_ONCE = 512,
     EVENT_SHIFT = 16,
     EVENT_STOP = 128, /* PTRACE_EVENT_STOP, which libc's header lacks */
     STATE_BITS = 7
@@ -253,8 +254,9 @@ static void note_end(pi_kill_tree *tree, int32_t tid) {
     pi_kill_index_remove(&tree->threads, tid);
 }
 
+/* Not until none is left: who is followed can give them faster than they are taken. */
 void pi_kill_reap(pi_kill_tree *tree) {
-    for (;;) {
+    for (int count = 0; count < MOST_AT_ONCE; count++) {
         int status;
         long tid = raw_wait(-1, &status, __WALL | WNOHANG);
         tree->has_tracees = tid >= 0;
