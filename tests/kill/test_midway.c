@@ -186,7 +186,7 @@ static int recycle(void) {
 static void a_reused_number_is_not_hit(void **state) {
     (void)state;
     /* A container or a chroot may not have namespaces of its own. */
-    if (getuid() != 0 || system("unshare --pid --fork --mount-proc true") != 0)
+    if (getuid() != 0 || tree_shell("unshare --pid --fork --mount-proc true") != 0)
         skip();
     char command[512];
     snprintf(command, sizeof command, "unshare --pid --fork --mount-proc '%s' recycle",
