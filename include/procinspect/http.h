@@ -13,8 +13,9 @@ extern "C" {
 /*
  * The routes of Kudu's /api/processes as a function: a request goes in, a response comes out. It
  * knows no server, opens no socket and starts no thread; the host's server parses HTTP,
- * authenticates, and sends what is returned here. It may block for as long as a dump takes: a host
- * with an event loop calls it, and reads the response's stream, on its thread pool.
+ * authenticates, and sends what is returned here. It may block for as long as a dump takes, or a
+ * kill: its grace, of up to ten minutes, and some seconds. A host with an event loop calls it, and
+ * reads the response's stream, on its thread pool.
  *
  *   GET                  /api/processes              ?allUsers=true
  *   GET                  /api/processes/{id}         ?redact=true
@@ -37,11 +38,14 @@ extern "C" {
  * environment filter of more than 512, and a query name that the route knows and that is there
  * twice.
  *
- * DELETE and stop end the process and all it started (kill.h): 204 when all of them are gone, 500
- * with a list where some are not; its member report has what became of each (json.h). For the
- * host's own process, 0, they answer 204 first: the tree is ended when the host frees that
- * response, the host's process last, and procinspect_http_response_free does not return. A host
- * therefore frees a response once it is sent, and not before.
+ * DELETE and stop end the process and all it started (kill.h): 204 when all members of the tree
+ * that were found are gone, 500 with a list where some are not; its member report has what became
+ * of each (json.h). A 204 tells nothing of escaped processes, nor whether every fork was heard of:
+ * who needs that calls procinspect_kill_tree. For the host's own process, 0, they answer 204 first:
+ * the tree is ended when the host frees that response, the host's process last, and
+ * procinspect_http_response_free does not return, unless the host can't be ended (no helper process
+ * could be started, or a member that came since may not be signalled). A host therefore frees a
+ * response once it is sent, and not before.
  *
  * Success is 200 with JSON or, of /dump, with application/octet-stream; 204 without a body. Errors
  * are application/problem+json: type, title, status, detail, and Message and ExceptionMessage with
