@@ -8,20 +8,24 @@
 
 /* The course of ending a tree: read, check, ask, hold, kill, look for what escaped. */
 
-enum { STEP_NS = 10000000, LOOK_INTERVAL_NS = 50000000 };
+enum { STEP_NS = 10000000, LOOK_INTERVAL_NS = 50000000, READING_DESCRIPTORS = 8 };
 
 /* Members, or one that was seized with its parent and hasn't run yet to tell us. */
 static bool is_left(const pi_kill_tree *tree) {
     return tree->live_count != 0 || tree->has_tracees;
 }
 
-/* Every member takes a descriptor. The limit is the helper's own. */
-static void raise_descriptor_limit(void) {
+/* Every member takes a descriptor. The limit is the helper's own; some are kept for reading,
+ * because who can't be looked at can't be told from one that has ended. */
+static void raise_descriptor_limit(pi_kill_tree *tree) {
     struct rlimit limit = {0, 0};
+    tree->pidfd_limit = INT32_MAX;
     if (raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&limit) != 0)
         return;
     limit.rlim_cur = limit.rlim_max;
     raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)&limit, 0);
+    if (limit.rlim_max <= INT32_MAX)
+        tree->pidfd_limit = (int)limit.rlim_max - READING_DESCRIPTORS;
 }
 
 static void refuse(pi_kill_tree *tree, pi_kill_refusal refusal, int32_t pid, int os_errno) {
@@ -181,7 +185,7 @@ void pi_kill_job(pi_helper *helper, void *argument) {
     tree->helper = helper;
     tree->end_by_ns = raw_now_ns() + helper->limit_ns;
     tree->own_pid = (int32_t)raw_call(SYS_getpid, 0, 0, 0, 0);
-    raise_descriptor_limit();
+    raise_descriptor_limit(tree);
     pi_kill_open_events(tree);
     if (!read_and_check(tree) || tree->only_check)
         return;

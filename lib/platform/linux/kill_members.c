@@ -98,15 +98,28 @@ static bool is_same(const pi_kill_member *member, const pi_kill_process *process
                                     : process->start_ticks <= member->latest_start_ticks;
 }
 
-static bool look_at(pi_kill_tree *tree, pi_kill_member *member) {
+/* 0; -ESRCH where it has ended; another negative errno where that can't be told. */
+static int look_at(pi_kill_tree *tree, pi_kill_member *member) {
     pi_kill_process process;
-    if (pi_kill_read_process(tree, member->pid, &process) != 0 || !is_same(member, &process))
-        return false;
+    int result = pi_kill_read_process(tree, member->pid, &process);
+    if (result != 0)
+        return result == -ENOENT ? -ESRCH : result;
     bool is_dead = process.state == 'Z' || process.state == 'X';
-    if (is_dead && (process.thread_count <= 1 || pi_kill_has_ended(tree, member->pid)))
-        return false;
+    if (!is_same(member, &process) ||
+        (is_dead && (process.thread_count <= 1 || pi_kill_has_ended(tree, member->pid))))
+        return -ESRCH;
     fill_member(member, &process);
-    return true;
+    return 0;
+}
+
+static int open_pidfd(const pi_kill_tree *tree, int32_t pid) {
+    int pidfd = (int)raw_call(SYS_pidfd_open, pid, 0, 0, 0);
+    if (pidfd == -EINVAL) /* a thread's number by now */
+        return -ESRCH;
+    if (pidfd < tree->pidfd_limit)
+        return pidfd;
+    raw_close(pidfd);
+    return -EMFILE;
 }
 
 static bool is_allowed(const pi_kill_tree *tree, const pi_kill_member *member) {
@@ -119,23 +132,23 @@ int pi_kill_tie(pi_kill_tree *tree, pi_kill_member *member) {
     if (member->is_tied)
         return 0;
     member->is_tied = true;
-    long pidfd = raw_call(SYS_pidfd_open, member->pid, 0, 0, 0);
-    if (pidfd < 0 && pidfd != -ESRCH && pidfd != -EINVAL) {
-        member->os_errno = (int)-pidfd;
-        return (int)pidfd;
-    }
-    if (pidfd < 0 || !look_at(tree, member)) {
-        if (pidfd >= 0)
-            raw_close((int)pidfd);
+    int pidfd = open_pidfd(tree, member->pid);
+    int result = pidfd == -ESRCH ? -ESRCH : look_at(tree, member);
+    if (result == 0 && pidfd < 0)
+        result = pidfd; /* it is there, and can be signalled only while we trace it */
+    if (result != 0 && pidfd >= 0)
+        raw_close(pidfd);
+    if (result == -ESRCH) {
         pi_kill_mark_ended(tree, member);
         return 0;
     }
-    member->pidfd = (int)pidfd;
+    member->os_errno = -result;
+    member->pidfd = result == 0 ? pidfd : -1;
     member->was_there = true;
     member->is_last = member->pid == tree->host_pid;
     member->is_other_users = !is_allowed(tree, member);
     pi_kill_watch_member(tree, member);
-    return 0;
+    return result;
 }
 
 /* Before members are held there is no hurry: the tree keeps changing, and what has only been heard

@@ -220,8 +220,9 @@ static bool is_dead_thread(pi_kill_tree *tree, int32_t pid, int32_t tid) {
 
 bool pi_kill_has_ended(pi_kill_tree *tree, int32_t pid) {
     pi_kill_process process;
-    if (pi_kill_read_process(tree, pid, &process) != 0)
-        return true;
+    int result = pi_kill_read_process(tree, pid, &process);
+    if (result != 0)
+        return result == -ENOENT || result == -ESRCH;
     /* The first thread may have ended before the others. */
     return is_dead(process.state) &&
            (process.thread_count == 0 || pi_kill_each_thread(tree, pid, is_dead_thread));

@@ -13,16 +13,16 @@ enum { NEWS_CAPACITY = 64, SIGNAL_SET_BYTES = 8 };
 enum { NEWS_EVENTS, NEWS_CHILDREN, NEWS_HOST, NEWS_MEMBERS };
 
 int pi_kill_send(pi_kill_tree *tree, pi_kill_member *member, int signal) {
-    (void)tree;
     if (member->pidfd >= 0)
         return (int)raw_call(SYS_pidfd_send_signal, member->pidfd, signal, 0, 0);
-    /* What we trace keeps its number until we have waited for it. */
-    if (member->hold == PI_KILL_SEIZED)
+    if (pi_kill_keeps_number(tree, member))
         return (int)raw_call(SYS_kill, member->pid, signal, 0, 0);
     return -EMFILE;
 }
 
 void pi_kill_kill_member(pi_kill_tree *tree, pi_kill_member *member) {
+    if (member->pidfd < 0 && member->os_errno == EMFILE && !member->was_signalled)
+        member->is_tied = false; /* those that have ended since have left some */
     pi_kill_tie(tree, member);
     if (member->has_ended || member->is_last || member->is_reaper || member->was_signalled ||
         member->is_other_users)

@@ -190,6 +190,11 @@ static void resume(int32_t tid, int status) {
     raw_ptrace(is_stopped ? PTRACE_LISTEN : PTRACE_CONT, tid, 0, (uintptr_t)signal_of(status));
 }
 
+bool pi_kill_keeps_number(pi_kill_tree *tree, const pi_kill_member *member) {
+    int32_t value = pi_kill_index_find(&tree->threads, member->pid);
+    return value >= 0 && state_of(value) != STRANGER && member_of(tree, value) == member;
+}
+
 int pi_kill_take_stop(pi_kill_tree *tree, int32_t tid) {
     int32_t value = pi_kill_index_find(&tree->threads, tid);
     if (value < 0 || state_of(value) < STANDS)
@@ -249,9 +254,13 @@ static void note_stop(pi_kill_tree *tree, int32_t tid, int status) {
 
 static void note_end(pi_kill_tree *tree, int32_t tid) {
     int32_t value = pi_kill_index_find(&tree->threads, tid);
-    if (value >= 0)
-        uncount(member_of(tree, value), state_of(value));
     pi_kill_index_remove(&tree->threads, tid);
+    if (value < 0 || state_of(value) == STRANGER)
+        return;
+    pi_kill_member *member = member_of(tree, value);
+    uncount(member, state_of(value));
+    if (tid == member->pid && member->is_tied && member->pidfd < 0)
+        pi_kill_mark_ended(tree, member); /* nothing else will tell; it is the last to be told of */
 }
 
 /* Not until none is left: who is followed can give them faster than they are taken. */

@@ -158,6 +158,7 @@ struct pi_kill_tree {
     uint64_t end_by_ns; /* the helper, by its watchdog */
     int32_t own_pid;
     int epoll, child_signals, events;
+    int pidfd_limit;          /* those from here on are left for reading /proc */
     bool events_are_sure;     /* they have room for more than can come */
     uint64_t events_epoch_ns; /* what their times count from, since boot */
     pi_kill_phase phase;
@@ -206,7 +207,7 @@ bool pi_kill_each_thread(pi_kill_tree *tree, int32_t pid,
                          bool (*visit)(pi_kill_tree *tree, int32_t pid, int32_t tid));
 /* The state letter of a thread; 'X' when it is gone. */
 char pi_kill_thread_state(const pi_kill_tree *tree, int32_t pid, int32_t tid);
-/* Dead, or a zombie with no thread alive. */
+/* Dead, or a zombie with no thread alive. False where that can't be told. */
 bool pi_kill_has_ended(pi_kill_tree *tree, int32_t pid);
 /* A number of /proc/TID/status behind "\nKEY:\t"; -1 where there is none. */
 int32_t pi_kill_read_status(const pi_kill_tree *tree, int32_t tid, const char *key);
@@ -294,6 +295,9 @@ bool pi_kill_is_held(pi_kill_tree *tree, pi_kill_member *member);
 /* For who lets a standing thread run until it stops again: the signal that it has yet to take, or
  * 0; -1 where it doesn't stand. */
 int pi_kill_take_stop(pi_kill_tree *tree, int32_t tid);
+/* Whether its first thread is seized: its number is no other's, then, until we have waited for it.
+ */
+bool pi_kill_keeps_number(pi_kill_tree *tree, const pi_kill_member *member);
 /* Lets the seized threads of a member go on as if nothing had been. */
 void pi_kill_detach(pi_kill_tree *tree, pi_kill_member *member);
 
