@@ -333,7 +333,7 @@ static int32_t read_environ_members(pi_process_reading *reading, uint64_t member
         reader->bytes.length = 0;
     else if (result != 0)
         return pi_reading_failed(reading, members, -result);
-    if (reader->bytes.length == 0) {
+    if (reader->bytes.length == 0 && !pi_reading_is_known_kernel_thread(reading)) {
         pi_stat_text text;
         pi_stat stat;
         /* A zombie has forgotten what it was; a process without variables is neither. */

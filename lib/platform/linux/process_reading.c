@@ -26,6 +26,10 @@ int pi_reading_stat(const pi_process_reading *reading, pi_stat_text *text, pi_st
                         text, stat);
 }
 
+bool pi_reading_is_known_kernel_thread(const pi_process_reading *reading) {
+    return reading->is_kernel_thread && (reading->reader->members & PI_STAT_MEMBERS) != 0;
+}
+
 int32_t pi_reading_exhausted(const pi_process_reader *reader) {
     if (pi_arena_share_reached(reader->arena))
         return PI_READING_TOO_LONG;
@@ -74,10 +78,16 @@ int32_t pi_reading_add_unavailable(pi_process_reading *reading, uint64_t members
 
 static int32_t add_refusal(pi_process_reading *reading, uint64_t members, int os_errno);
 
+static const char kernel_thread_reason[] =
+    "A kernel thread has no memory and no program of its own.";
+
 /* The given reason (NULL: the kernel refused), unless the process is one that has neither memory
  * nor program. */
 static int32_t explain(pi_process_reading *reading, uint64_t members, int32_t code, int os_errno,
                        const char *reason) {
+    if (pi_reading_is_known_kernel_thread(reading))
+        return pi_reading_add_unavailable(reading, members, PROCINSPECT_ERROR_UNSUPPORTED, os_errno,
+                                          kernel_thread_reason);
     pi_stat_text text;
     pi_stat stat;
     int result = pi_reading_stat(reading, &text, &stat);
@@ -92,7 +102,7 @@ static int32_t explain(pi_process_reading *reading, uint64_t members, int32_t co
         reason = pi_zombie_reason;
     } else if (result == 0 && stat.is_kernel_thread) {
         code = PROCINSPECT_ERROR_UNSUPPORTED;
-        reason = "A kernel thread has no memory and no program of its own.";
+        reason = kernel_thread_reason;
     }
     return reason == NULL ? add_refusal(reading, members, os_errno)
                           : pi_reading_add_unavailable(reading, members, code, os_errno, reason);

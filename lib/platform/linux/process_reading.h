@@ -31,6 +31,10 @@ pi_file_path pi_reading_path(const pi_process_files *files, const char *name);
 /* The stat file as it is now, or was when this source last turned. 0 or a negative errno. */
 int pi_reading_stat(const pi_process_reading *reading, pi_stat_text *text, pi_stat *stat);
 
+/* True for a kernel thread that needs no further look to be taken for one: it stays one, and
+ * whether it has ended meanwhile is told by the stat file, which is read last. */
+bool pi_reading_is_known_kernel_thread(const pi_process_reading *reading);
+
 /*
  * For a source that found nothing in a file of memory, program or descriptors: READING_AGAIN where
  * program_files are another thread's now, which may tell; 0; or the negative code of what ends the
