@@ -38,11 +38,12 @@ void pi_kill_kill_member(pi_kill_tree *tree, pi_kill_member *member) {
 
 void pi_kill_stop_member(pi_kill_tree *tree, pi_kill_member *member) {
     member->had_stopped = pi_kill_thread_state(tree, member->pid, member->pid) == 'T';
+    member->hold = PI_KILL_STOPPED; /* first: the host lets it go on should we be killed in this */
     int result = pi_kill_send(tree, member, SIGSTOP);
     if (result == 0)
-        member->hold = PI_KILL_STOPPED;
-    else
-        member->os_errno = -result;
+        return;
+    member->hold = PI_KILL_REFUSED;
+    member->os_errno = -result;
 }
 
 void pi_kill_continue_stopped(pi_kill_tree *tree) {
