@@ -176,6 +176,8 @@ static void treat_found(pi_kill_tree *tree, pi_kill_member *member) {
 pi_kill_member *pi_kill_note_seized(pi_kill_tree *tree, int32_t pid) {
     pi_kill_member *member = pi_kill_find_member(tree, pid);
     pi_kill_process process;
+    if (member != NULL && member->is_tied && !keeps_its_number(tree, member))
+        pi_kill_mark_ended(tree, member);
     if (member != NULL && !member->has_ended)
         return member;
     if (pi_kill_read_process(tree, pid, &process) != 0)
