@@ -8,7 +8,7 @@
 enum { PI_KILL_INDEX_SLOTS = 1 << 19 };
 
 typedef struct pi_kill_index {
-    uint32_t used; /* slots, the removed among them */
+    uint32_t used; /* slots */
     int32_t keys[PI_KILL_INDEX_SLOTS];
     int32_t values[PI_KILL_INDEX_SLOTS];
 } pi_kill_index;

@@ -32,10 +32,16 @@ static bool keeps_its_number(pi_kill_tree *tree, pi_kill_member *member) {
     return member->is_tied && !member->has_ended && pi_kill_send(tree, member, 0) != -ESRCH;
 }
 
+/* Those that came and went unseen would fill the table where forking never pauses. */
+static bool is_spent(const pi_kill_tree *tree, const pi_kill_member *member) {
+    return member->has_ended && !member->was_signalled && member != &tree->members[0];
+}
+
 void pi_kill_mark_ended(pi_kill_tree *tree, pi_kill_member *member) {
     if (member->has_ended)
         return;
     member->has_ended = true;
+    tree->spent_count += is_spent(tree, member);
     remove_from_live(tree, member);
     tree->heard_news = true;
     if (member->pidfd >= 0)
@@ -52,17 +58,16 @@ static void fill_member(pi_kill_member *member, const pi_kill_process *process) 
         member->name[i] = process->name[i];
 }
 
-/* Those that came and went unseen would fill the table where forking never pauses. */
-static bool is_spent(const pi_kill_tree *tree, const pi_kill_member *member) {
-    return member->has_ended && !member->was_signalled && member != &tree->members[0];
-}
-
 /* The record of such a one, where the table is full; NULL for none. */
 static pi_kill_member *find_spent(pi_kill_tree *tree) {
-    for (; tree->spent_place < PI_KILL_MAX_MEMBERS; tree->spent_place++)
-        if (is_spent(tree, &tree->members[tree->spent_place]))
-            return &tree->members[tree->spent_place++];
-    return NULL;
+    if (tree->spent_count == 0)
+        return NULL;
+    for (;;) {
+        pi_kill_member *member = &tree->members[tree->spent_place];
+        tree->spent_place = (tree->spent_place + 1) % PI_KILL_MAX_MEMBERS;
+        if (is_spent(tree, member))
+            return member;
+    }
 }
 
 /* A new record; `old` is one that may be used again, or NULL. */
@@ -72,7 +77,9 @@ static pi_kill_member *add_member(pi_kill_tree *tree, const pi_kill_process *pro
     if (member == NULL && tree->member_count == PI_KILL_MAX_MEMBERS)
         member = find_spent(tree);
     if (member != NULL) {
-        pi_kill_index_remove(&tree->members_by_pid, member->pid);
+        tree->spent_count--;
+        if (pi_kill_find_member(tree, member->pid) == member) /* no later one has its number */
+            pi_kill_index_remove(&tree->members_by_pid, member->pid);
     } else if (tree->member_count < PI_KILL_MAX_MEMBERS) {
         member = &tree->members[tree->member_count++];
     } else {

@@ -171,11 +171,12 @@ struct pi_kill_tree {
     bool all_are_traced;        /* none is a member but who is traced, with all that it forks */
     bool found_untraced;        /* a member was, since this was last reset */
     bool missed_some;           /* some ended between being listed and being read, the last time */
-    bool has_tracees;    /* some may have been seized with their parent, and not told of it */
-    bool is_full;        /* a member found no place */
-    bool heard_news;     /* something happened since this was last reset */
-    uint32_t live_count; /* members that haven't ended */
-    size_t spent_place;  /* before it no record may be used again */
+    bool has_tracees;     /* some may have been seized with their parent, and not told of it */
+    bool is_full;         /* a member found no place */
+    bool heard_news;      /* something happened since this was last reset */
+    uint32_t live_count;  /* members that haven't ended */
+    uint32_t spent_count; /* records that may be used again */
+    uint32_t spent_place; /* where the search for one goes on */
     size_t fork_count;
     bool is_read; /* forks are told from here on at once, no longer kept in `forks` */
     size_t process_count;
