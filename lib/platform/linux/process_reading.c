@@ -11,9 +11,9 @@
 
 pi_file_path pi_reading_path(const pi_process_files *files, const char *name) {
     pi_file_path path;
-    size_t prefix_length = files->prefix_length;
-    memcpy(path.text, files->prefix, prefix_length);
-    memcpy(path.text + prefix_length, name, strlen(name) + 1);
+    /* All of the prefix's room, which takes two moves; as many bytes as it is long take a call. */
+    memcpy(path.text, files->prefix, sizeof files->prefix);
+    strcpy(path.text + files->prefix_length, name);
     return path;
 }
 
