@@ -67,9 +67,41 @@ enum {
     PROCINSPECT_DUMP_ONLY_CHECK = 0x1
 };
 
-/* What a dump holds: MINIDUMP_TYPE bits, as in Windows' MiniDumpWriteDump. This version does type
- * 0. */
+/*
+ * What a dump holds: MINIDUMP_TYPE bits, as in Windows' MiniDumpWriteDump, alone and together. The
+ * bits without a name here answer UNSUPPORTED in this version.
+ */
 #define PROCINSPECT_DUMP_TYPE_NORMAL UINT32_C(0)
+/*
+ * HandleDataStream: the open descriptors, as /proc/PID/fd and fdinfo have them right before the
+ * process is stopped, the first 65,536 of them and 16 MiB of names; the report notes what that
+ * leaves out. A descriptor's object name is the path, with the kernel's " (deleted)", or the
+ * kernel's name for a thing without one ("socket:[1234]", "anon_inode:[eventpoll]"); its type name
+ * is "file" for a path, else what stands before the colon. GrantedAccess has Windows'
+ * FILE_READ_DATA 1, FILE_WRITE_DATA 2, and in the latter's place FILE_APPEND_DATA 4 where O_APPEND
+ * is set; 0 is O_PATH. Attributes has OBJ_INHERIT 2 where O_CLOEXEC isn't set. The format has no
+ * room for offset and other flags.
+ */
+#define PROCINSPECT_DUMP_TYPE_WITH_HANDLE_DATA UINT32_C(0x4)
+/*
+ * MemoryInfoListStream: each mapping of /proc/PID/maps, as it was while the process stood. All are
+ * MEM_COMMIT, those without any access PAGE_NOACCESS. MEM_IMAGE is what belongs to the file of a
+ * module, whose base is AllocationBase then, and the vDSO; MEM_MAPPED another file's or a shared
+ * mapping; MEM_PRIVATE the rest, .bss included. Linux doesn't tell what a mapping was made with:
+ * AllocationProtect is the present protection.
+ */
+#define PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY_INFO UINT32_C(0x800)
+/*
+ * ThreadInfoListStream: for each thread its start and its processor times, of /proc/PID/task/TID/
+ * stat right before the process is stopped, and the processors that it may run on, the first 64, of
+ * Cpus_allowed in its status (0: not known). StartAddress is 0: Linux doesn't keep it. A thread
+ * that could not be stopped has ERROR_THREAD, one whose times are not known INVALID_INFO, and the
+ * thread that takes a dump of its own process WRITING_THREAD.
+ */
+#define PROCINSPECT_DUMP_TYPE_WITH_THREAD_INFO UINT32_C(0x1000)
+/* Memory that can't be read is zero in the dump, and counted in the report: that is no error. It is
+ * so whether asked for or not, and the effective type always has this bit. */
+#define PROCINSPECT_DUMP_TYPE_IGNORE_INACCESSIBLE_MEMORY UINT32_C(0x20000)
 /* All bits that a dump type can have; others are INVALID_ARGUMENT. */
 #define PROCINSPECT_DUMP_TYPE_ALL UINT32_C(0x1ffffff)
 
@@ -157,7 +189,8 @@ enum {
 typedef struct procinspect_dump_report {
     int32_t pid;
     uint32_t requested_type;
-    uint32_t effective_type; /* what the header of the file carries */
+    uint32_t effective_type; /* what the header of the file carries: with 0x20000 always, and
+                              * without what could not be had, of which there is a note */
     uint32_t way;            /* PROCINSPECT_DUMP_WAY_…, the one that was taken */
     uint64_t size_bytes;
     uint64_t memory_bytes;            /* of the target's memory in it */

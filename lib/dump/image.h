@@ -27,8 +27,9 @@ void pi_image_free(pi_image *image);
 int32_t pi_minidump_lay_out(const pi_snapshot *snapshot, pi_bytes report, uint64_t max_bytes,
                             pi_image **image, procinspect_error *error);
 
-/* What a minidump takes at the least of which only the texts and the number of threads are known
- * yet: to be asked before the process is stopped for one that would be refused. */
+/* What a minidump takes at the least of which only the type, the texts, the handles and the number
+ * of threads are known yet: to be asked before the process is stopped for one that would be
+ * refused. */
 uint64_t pi_minidump_least_bytes(const pi_snapshot *beforehand);
 
 #endif

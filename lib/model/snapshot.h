@@ -31,7 +31,47 @@ typedef struct pi_thread_snapshot {
     pi_registers registers;
     pi_memory_range stack; /* size 0: its stack pointer leads nowhere */
     pi_bytes name;         /* as the kernel has it */
+
+    /* For ThreadInfoList, when that is asked for. */
+    uint32_t has_times;
+    uint32_t has_affinity;
+    uint32_t is_caller;         /* it takes the dump, of its own process */
+    int64_t start_time_unix_ns; /* has_times, as are the next two */
+    uint64_t user_cpu_ns;
+    uint64_t kernel_cpu_ns;
+    uint64_t affinity; /* bit n: it may run on processor n; of the first 64 */
 } pi_thread_snapshot;
+
+/* What may be done with a region of memory, or through a handle. */
+enum {
+    PI_ACCESS_READ = 0x1,
+    PI_ACCESS_WRITE = 0x2,
+    PI_ACCESS_EXECUTE = 0x4,
+    PI_ACCESS_APPEND = 0x8 /* writing, always at the end: in WRITE's place */
+};
+
+/* Something that the process has open. */
+typedef struct pi_handle_snapshot {
+    uint64_t number;
+    uint32_t access;       /* PI_ACCESS_… */
+    uint32_t is_inherited; /* a program that the process executes has it, too */
+    pi_bytes type;         /* "file", "socket" … */
+    pi_bytes name;         /* a path, or what the system has instead; empty: nothing */
+} pi_handle_snapshot;
+
+typedef enum pi_region_kind {
+    PI_REGION_PRIVATE, /* the process's own memory */
+    PI_REGION_MAPPED,  /* of a file, or shared */
+    PI_REGION_IMAGE    /* of a module's file */
+} pi_region_kind;
+
+/* Memory that was mapped in one piece. */
+typedef struct pi_region_snapshot {
+    pi_memory_range range;
+    uint64_t allocation_address; /* where that begins which it is a part of: a module, or itself */
+    uint32_t access;             /* PI_ACCESS_… */
+    pi_region_kind kind;
+} pi_region_snapshot;
 
 /* Texts of the system that a dump carries as they are. */
 typedef enum pi_system_text {
@@ -81,8 +121,15 @@ typedef struct pi_snapshot {
 
     pi_bytes texts[PI_TEXT_COUNT];
 
-    /* pause, notes, counts; size_bytes, effective_type and total_ns are filled by the layers above.
-     */
+    /* Where the effective type has them: what is open, by ascending number, and what is mapped, by
+     * ascending address. */
+    pi_handle_snapshot *handles;
+    size_t handle_count;
+    pi_region_snapshot *regions;
+    size_t region_count;
+
+    /* types, pause, notes, counts; size_bytes and total_ns are filled by the layers above. The
+     * effective type is there before the process is stopped. */
     procinspect_dump_report report;
 } pi_snapshot;
 

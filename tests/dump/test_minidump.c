@@ -14,14 +14,14 @@ static void header_and_directory(void **state) {
     (void)state;
     fake_memory memory;
     pi_snapshot snapshot = bare_snapshot(&memory);
-    snapshot.report.effective_type = 0x1a20;
+    snapshot.report.effective_type = 0x20220;
     laid_out file = lay_out(&snapshot);
     assert_memory_equal(file.bytes, "MDMP\x93\xa7\0\0", 8);
     assert_int_equal(u32_at(&file, 8), 6);
     assert_int_equal(u32_at(&file, 12), 32);
     assert_int_equal(u32_at(&file, 16), 0);
     assert_int_equal(u32_at(&file, 20), 1700000000);
-    assert_int_equal(u64_at(&file, 24), 0x1a20);
+    assert_int_equal(u64_at(&file, 24), 0x20220);
     static const uint32_t types[] = {7, 15, 24, 4, 3, 5};
     for (unsigned i = 0; i < 6; i++) {
         assert_int_equal(u32_at(&file, 32 + 12 * i), types[i]);
@@ -83,6 +83,7 @@ static void everything_at_once_leaves_no_stream_out(void **state) {
     fake_memory memory;
     pi_snapshot snapshot = bare_snapshot(&memory);
     laid_out file = {0};
+    snapshot.report.effective_type = PROCINSPECT_DUMP_TYPE_ALL;
     for (int i = 0; i < PI_TEXT_COUNT; i++)
         snapshot.texts[i] = (pi_bytes){"odd", 3};
     assert_int_equal(pi_minidump_lay_out(&snapshot, (pi_bytes){"{}", 2}, 0, &file.image, NULL), 0);

@@ -69,6 +69,17 @@ static void end_file(pi_minidump *minidump) {
     }
 }
 
+int pi_minidump_asks_for(const pi_snapshot *snapshot, uint32_t type_bit) {
+    return (snapshot->report.effective_type & type_bit) != 0;
+}
+
+/* Those that the type adds. */
+static uint32_t asked_stream_count(const pi_snapshot *snapshot) {
+    return (uint32_t)(pi_minidump_asks_for(snapshot, PROCINSPECT_DUMP_TYPE_WITH_HANDLE_DATA) +
+                      pi_minidump_asks_for(snapshot, PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY_INFO) +
+                      pi_minidump_asks_for(snapshot, PROCINSPECT_DUMP_TYPE_WITH_THREAD_INFO));
+}
+
 /* Where the memory will stand, once both lists are written from the present position on. */
 static void place_memory(pi_minidump *minidump) {
     const pi_snapshot *snapshot = minidump->snapshot;
@@ -101,6 +112,7 @@ int32_t pi_minidump_lay_out(const pi_snapshot *snapshot, pi_bytes report, uint64
     pi_minidump minidump = {.snapshot = snapshot, .report = report};
     minidump.directory_count =
         ALWAYS_WRITTEN + pi_text_stream_count(snapshot) + (report.length != 0 ? 1 : 0);
+    minidump.directory_count += asked_stream_count(snapshot);
     begin_file(&minidump);
     pi_write_system_info(&minidump);
     pi_write_misc_info(&minidump);
@@ -108,6 +120,9 @@ int32_t pi_minidump_lay_out(const pi_snapshot *snapshot, pi_bytes report, uint64
     pi_write_module_list(&minidump);
     pi_write_text_streams(&minidump);
     pi_write_report(&minidump);
+    pi_write_handle_data(&minidump);
+    pi_write_memory_info_list(&minidump);
+    pi_write_thread_info_list(&minidump);
     pi_layout_align(&minidump.layout, DATA_ALIGNMENT);
     pi_write_contexts(&minidump);
     place_memory(&minidump);
@@ -127,9 +142,13 @@ uint64_t pi_minidump_least_bytes(const pi_snapshot *beforehand) {
                             PI_MINIDUMP_MEMORY_DESCRIPTOR_BYTES + LEAST_STACK_BYTES;
     /* And the report. */
     uint64_t streams = ALWAYS_WRITTEN + pi_text_stream_count(beforehand) + 1;
+    streams += asked_stream_count(beforehand);
     uint64_t text_bytes = 0;
     for (size_t i = 0; i < PI_TEXT_COUNT; i++)
         text_bytes += beforehand->texts[i].length;
+    uint64_t asked_bytes = pi_handle_data_least_bytes(beforehand) +
+                           pi_memory_info_list_least_bytes(beforehand) +
+                           pi_thread_info_list_least_bytes(beforehand);
     return PI_MINIDUMP_HEADER_BYTES + streams * PI_MINIDUMP_DIRECTORY_ENTRY_BYTES + text_bytes +
-           beforehand->thread_count * thread_bytes;
+           asked_bytes + beforehand->thread_count * thread_bytes;
 }

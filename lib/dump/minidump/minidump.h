@@ -14,7 +14,7 @@
  */
 
 /* The most streams that a dump has. */
-enum { PI_MINIDUMP_MAX_STREAMS = 15 };
+enum { PI_MINIDUMP_MAX_STREAMS = 18 };
 
 typedef struct pi_location {
     uint32_t size_bytes;
@@ -49,6 +49,9 @@ void pi_minidump_put_location(pi_minidump *minidump, pi_location location);
  */
 uint32_t pi_minidump_put_string(pi_minidump *minidump, pi_bytes text, pi_bytes rest);
 
+/* What that takes in the file, but for its alignment. */
+uint32_t pi_minidump_string_size_bytes(pi_bytes text, pi_bytes rest);
+
 void pi_write_system_info(pi_minidump *minidump);
 void pi_write_misc_info(pi_minidump *minidump);
 void pi_write_thread_names(pi_minidump *minidump);
@@ -56,6 +59,19 @@ void pi_write_module_list(pi_minidump *minidump);
 uint32_t pi_text_stream_count(const pi_snapshot *snapshot);
 void pi_write_text_streams(pi_minidump *minidump);
 void pi_write_report(pi_minidump *minidump);
+
+/* The streams that a bit of the dump's type asks for; without it they write nothing. The sizes are
+ * 0 then, and otherwise the least that the stream takes with what it points to. */
+int pi_minidump_asks_for(const pi_snapshot *snapshot, uint32_t type_bit);
+void pi_write_handle_data(pi_minidump *minidump);
+void pi_write_memory_info_list(pi_minidump *minidump);
+void pi_write_thread_info_list(pi_minidump *minidump);
+uint64_t pi_handle_data_least_bytes(const pi_snapshot *beforehand);
+uint64_t pi_memory_info_list_least_bytes(const pi_snapshot *beforehand);
+uint64_t pi_thread_info_list_least_bytes(const pi_snapshot *beforehand);
+
+/* A tid that the snapshot had before. */
+int pi_thread_is_repeated(const pi_snapshot *snapshot, size_t index);
 
 /* Whether the ThreadList, and so ThreadNames, has this thread of the snapshot. */
 int pi_thread_is_listed(const pi_snapshot *snapshot, size_t index);

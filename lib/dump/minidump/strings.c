@@ -60,6 +60,13 @@ static void put_units(pi_layout *layout, pi_bytes text) {
     }
 }
 
+uint32_t pi_minidump_string_size_bytes(pi_bytes text, pi_bytes rest) {
+    uint32_t units = count_units(text) + count_units(rest);
+    if (units > PI_READER_MAX_STRING_UNITS)
+        units = PI_READER_MAX_STRING_UNITS;
+    return 4 + 2 * (units + 1); /* its length, and the NUL */
+}
+
 uint32_t pi_minidump_put_string(pi_minidump *minidump, pi_bytes text, pi_bytes rest) {
     pi_layout *layout = &minidump->layout;
     pi_layout_align(layout, 4);

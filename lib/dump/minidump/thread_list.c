@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "dump/minidump/minidump.h"
 
+/* The snapshot has the main thread first, then ascending tids, so a repeated one stands beside its
+ * like or is the main thread's. */
+int pi_thread_is_repeated(const pi_snapshot *snapshot, size_t index) {
+    const pi_thread_snapshot *thread = &snapshot->threads[index];
+    return index != 0 && (thread->tid == snapshot->threads[0].tid || thread->tid == thread[-1].tid);
+}
+
 /*
  * The list has the threads whose registers are known: one without a context would read as one that
- * stands at address 0. A repeated tid makes readers reject the whole list; the snapshot has the
- * main thread first, then ascending tids, so a repeated one stands beside its like or is the main
- * thread's.
+ * stands at address 0. A repeated tid makes readers reject the whole list.
  */
 int pi_thread_is_listed(const pi_snapshot *snapshot, size_t index) {
-    const pi_thread_snapshot *thread = &snapshot->threads[index];
-    if (!thread->has_registers)
-        return 0;
-    return index == 0 || (thread->tid != snapshot->threads[0].tid && thread->tid != thread[-1].tid);
+    return snapshot->threads[index].has_registers && !pi_thread_is_repeated(snapshot, index);
 }
 
 static uint32_t listed_count(const pi_snapshot *snapshot) {
