@@ -31,8 +31,8 @@ extern "C" {
  * /dump it answers what GET would without stopping anything, and names no length), and a slash at
  * the end accepted. {id} is a decimal pid, 0 for the host's own process (404 with another
  * proc_root), -1 for the main site. Segments are percent-decoded; case is ignored in routes, query
- * names, booleans, `all` and `format`. This version answers 501 to a dumpType other than 0, to
- * format=zip and core, to dryRun and to redact on a dump.
+ * names, booleans, `all` and `format`. This version answers 501 to a dumpType with other bits than
+ * dump.h names, to format=zip and core, to dryRun and to redact on a dump.
  *
  * A '+' in a query is a space. Refused with 400: a path or query of more than 8192 bytes, an
  * environment filter of more than 512, and a query name that the route knows and that is there

@@ -213,8 +213,6 @@ static int32_t capture(procinspect_dump *dump, const procinspect_process *proces
     int32_t code = take_snapshot(process, options, &max_bytes, &dump->snapshot, error);
     if (code != PROCINSPECT_OK)
         return code;
-    dump->snapshot->report.requested_type = options->type;
-    dump->snapshot->report.effective_type = options->type;
     code = add_reader_note(dump, error);
     if (code == PROCINSPECT_OK)
         code = lay_out(dump, started_ns, max_bytes, error);

@@ -34,9 +34,10 @@ static const char *const bit_names[] = {
 };
 enum { BIT_COUNT = sizeof bit_names / sizeof bit_names[0] };
 
-/* "0x2 (WithFullMemory), 0x4 (WithHandleData)", as far as it fits; "0 (Normal)" for no bit. */
+/* "0x2 (WithFullMemory), 0x4 (WithHandleData)", as far as it fits. */
 static void describe(uint32_t bits, char *text, size_t capacity) {
-    int used = bits == 0 ? snprintf(text, capacity, "0 (Normal)") : 0;
+    int used = 0;
+    text[0] = '\0';
     for (unsigned i = 0; i < BIT_COUNT && used >= 0 && (size_t)used < capacity; i++) {
         uint32_t bit = UINT32_C(1) << i;
         if (bits & bit)
@@ -58,11 +59,11 @@ int32_t pi_dump_type_check_supported(uint32_t type, uint32_t supported, procinsp
     uint32_t missing = type & ~supported;
     if (missing == 0)
         return PROCINSPECT_OK;
-    char missing_text[160], supported_text[160];
+    char missing_text[160], supported_text[240];
     describe(missing, missing_text, sizeof missing_text);
     describe(supported, supported_text, sizeof supported_text);
     return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
                         "Dump type 0x%x asks for what this version cannot do: %s. Ask for what it "
-                        "supports: %s.",
-                        (unsigned)type, missing_text, supported_text);
+                        "supports: 0 (Normal)%s%s.",
+                        (unsigned)type, missing_text, supported == 0 ? "" : ", ", supported_text);
 }

@@ -58,7 +58,7 @@ static int32_t parse_dump_request(const pi_http_exchange *exchange, dump_request
 
 /* Types are procinspect_dump_capture's to refuse, behind the host's policy. */
 static int32_t check_supported(const dump_request *request, procinspect_error *error) {
-    static const char remedy[] = "this version takes dumps of dumpType=0 with format=raw";
+    static const char remedy[] = "this version takes dumps with format=raw";
     if (request->format[0] != 'r')
         return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
                             "format=%s is not supported yet; %s.", request->format, remedy);

@@ -44,7 +44,7 @@ static void the_report_is_in_the_dump_and_true(void **state) {
     unsigned char *bytes = read_whole(dump, &length);
     assert_int_equal(report->pid, target_pid);
     assert_int_equal(report->requested_type, 0);
-    assert_int_equal(report->effective_type, 0);
+    assert_int_equal(report->effective_type, 0x20000);
     assert_int_equal(report->way, PROCINSPECT_DUMP_WAY_HOLD);
     assert_int_equal(report->size_bytes, length);
     assert_int_equal(report->thread_count, TARGET_THREADS);

@@ -31,10 +31,11 @@ static void wrong_arguments(void **state) {
     options.type = 0x82000002;
     assert_refused(process, &options, PROCINSPECT_ERROR_INVALID_ARGUMENT, &error);
     assert_non_null(strstr(error.message, "0x82000000"));
-    options.type = 0x2 | 0x1000;
+    options.type = 0x2 | 0x4 | 0x2000;
     assert_refused(process, &options, PROCINSPECT_ERROR_UNSUPPORTED, &error);
-    assert_non_null(strstr(error.message, "0x2 (WithFullMemory), 0x1000 (WithThreadInfo)."));
-    assert_non_null(strstr(error.message, "0 (Normal)"));
+    assert_non_null(
+        strstr(error.message, "cannot do: 0x2 (WithFullMemory), 0x2000 (WithCodeSegs)."));
+    assert_non_null(strstr(error.message, "supports: 0 (Normal), 0x4 (WithHandleData), "));
     options.type = 0;
     options.way = 2;
     assert_refused(process, &options, PROCINSPECT_ERROR_UNSUPPORTED, &error);

@@ -74,7 +74,14 @@ static void assert_disposition(const char *value) {
 static void a_dump_is_a_minidump_of_its_length(void **state) {
     (void)state;
     procinspect_http *http = make_permissive();
-    static const char *const queries[] = {"", "?dumpType=0", "?DUMPTYPE=0x0&FORMAT=RAW",
+    static const char *const queries[] = {"",
+                                          "?dumpType=0",
+                                          "?DUMPTYPE=0x0&FORMAT=RAW",
+                                          "?dumpType=4",
+                                          "?dumpType=2048",
+                                          "?dumpType=0x1000",
+                                          "?dumpType=0x20000",
+                                          "?dumpType=137220",
                                           "?format=&dryRun=false&redact=False&other=x"};
     for (size_t i = 0; i < sizeof queries / sizeof queries[0]; i++) {
         http_reply reply = request(http, "GET", target(queries[i]));
@@ -180,8 +187,12 @@ static void head_takes_no_place(void **state) {
 static void types_are_checked(void **state) {
     (void)state;
     procinspect_http *http = make_permissive();
-    assert_refused(http, target("?dumpType=2"), 501, "0");
-    assert_refused(http, target("?dumpType=0x1ffffff"), 501, "0");
+    assert_refused(http, target("?dumpType=2"), 501, "cannot do: 0x2 (WithFullMemory). Ask");
+    assert_refused(http, target("?dumpType=0x21806"), 501, "cannot do: 0x2 (WithFullMemory). Ask");
+    assert_refused(http, target("?dumpType=0x1ffffff"), 501, "0x1 (WithDataSegs), 0x2 ");
+    assert_refused(http, target("?dumpType=0x800000"), 501,
+                   "0x4 (WithHandleData), 0x800 (WithFullMemoryInfo), 0x1000 (WithThreadInfo), "
+                   "0x20000 (IgnoreInaccessibleMemory)");
     assert_refused(http, target("?format=zip"), 501, "zip");
     assert_refused(http, target("?dryRun=true"), 501, "dryRun");
     assert_refused(http, target("?redact=true"), 501, "redact");

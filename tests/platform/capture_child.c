@@ -102,7 +102,12 @@ void skip_unless_children_can_be_traced(void) {
 }
 
 pi_snapshot *capture_child(const test_child *child) {
+    return capture_child_as(child, PROCINSPECT_DUMP_TYPE_NORMAL);
+}
+
+pi_snapshot *capture_child_as(const test_child *child, uint32_t type) {
     pi_capture_request request = default_request();
+    request.type = type;
     pi_snapshot *snapshot;
     procinspect_error error;
     skip_unless_children_can_be_traced();

@@ -41,6 +41,8 @@ pi_capture_request default_request(void);
 /* Captures, and fails the test with the message where that fails. Skips it where Yama doesn't let
  * this user trace children of the test. */
 pi_snapshot *capture_child(const test_child *child);
+/* The same with a dump type of the caller's. */
+pi_snapshot *capture_child_as(const test_child *child, uint32_t type);
 /* Fails the test unless the capture fails with this code and a message that holds `text`. */
 void assert_capture_fails(const pi_process *process, const pi_capture_request *request,
                           int32_t code, const char *text);

@@ -303,6 +303,9 @@ static void test_pages_that_cannot_be_read_are_zero(void **state) {
     assert_true(snapshot->threads[0].stack.address == stack + 4096 - 128);
     assert_true(snapshot->threads[0].stack.size_bytes == 7 * 4096 + 128);
     assert_true(snapshot->report.unreadable_memory_bytes == 4 * 4096);
+    /* Which is what this bit means: it is there though nobody asked. */
+    assert_int_equal(snapshot->report.requested_type, 0);
+    assert_int_equal(snapshot->report.effective_type, 0x20000);
     assert_int_equal(snapshot->report.note_count, 1);
     assert_int_equal(snapshot->report.notes[0]->kind, PROCINSPECT_DUMP_NOTE_UNREADABLE);
     assert_int_equal(snapshot->source->read(snapshot->source, stack + 4096, bytes, 7 * 4096, NULL),

@@ -34,8 +34,8 @@ typedef struct capture_state {
     pi_arena *arena;
     pi_snapshot *snapshot; /* the arena's root */
     pi_capture_notes notes;
-    pi_bytes auxv;                   /* as it was while the process stood */
-    procinspect_thread_list threads; /* as listed before the stop */
+    pi_bytes auxv;          /* as it was while the process stood */
+    pi_known_threads known; /* of the threads, before the stop */
     pi_capture_history *history;
 } capture_state;
 
@@ -82,11 +82,30 @@ static int32_t open_root(capture_state *capture, procinspect_error *error) {
                               : pi_process_failed(capture->process, "root", errno, error);
 }
 
+static bool is_asked_for(const capture_state *capture, uint32_t type_bit) {
+    return (capture->request->type & type_bit) != 0;
+}
+
+/* What is known of the threads, and what the type asks for of open descriptors. */
+static int32_t read_threads_and_handles(capture_state *capture, procinspect_error *error) {
+    int32_t code = pi_known_threads_read(
+        capture->process, is_asked_for(capture, PROCINSPECT_DUMP_TYPE_WITH_THREAD_INFO),
+        capture->arena, &capture->known, error);
+    capture->snapshot->thread_count = capture->known.list.count;
+    if (code == PROCINSPECT_OK && is_asked_for(capture, PROCINSPECT_DUMP_TYPE_WITH_HANDLE_DATA))
+        code = pi_capture_handles(capture->process, &capture->files, capture->request->cancellation,
+                                  capture->arena, &capture->notes, capture->snapshot, error);
+    return code;
+}
+
 /* Everything that can be read while the process runs: not a file more is read while it stands. */
 static int32_t read_beforehand(capture_state *capture, procinspect_error *error) {
     const pi_process *process = capture->process;
     pi_snapshot *snapshot = capture->snapshot;
     snapshot->pid = process->pid;
+    snapshot->report.requested_type = capture->request->type;
+    snapshot->report.effective_type =
+        capture->request->type | PROCINSPECT_DUMP_TYPE_IGNORE_INACCESSIBLE_MEMORY;
     int32_t code = describe_system(capture, error);
     if (code == PROCINSPECT_OK)
         code = pi_capture_read_texts(process, &capture->files, capture->arena, snapshot->texts,
@@ -99,12 +118,10 @@ static int32_t read_beforehand(capture_state *capture, procinspect_error *error)
             pi_process_read(process, PROCINSPECT_PROCESS_START_TIME | PROCINSPECT_PROCESS_CPU_TIME,
                             capture->arena, &info, error);
     if (code == PROCINSPECT_OK)
-        code = pi_threads_read(process, 0, PROCINSPECT_THREAD_NAME | PROCINSPECT_THREAD_PRIORITY,
-                               capture->arena, &capture->threads, error);
+        code = read_threads_and_handles(capture, error);
     snapshot->process_start_unix_ns = info.start_time_unix_ns;
     snapshot->process_user_cpu_ns = info.user_cpu_time_ns;
     snapshot->process_kernel_cpu_ns = info.kernel_cpu_time_ns;
-    snapshot->thread_count = capture->threads.count;
     if (code == PROCINSPECT_OK && capture->request->accept != NULL)
         code = capture->request->accept(snapshot, capture->request->user, error);
     return code;
@@ -231,7 +248,7 @@ static int32_t take_results(capture_state *capture, pi_capture_work *work,
     report->pause_resume_ns = hold->resume_ns;
     if (!note_long_pause(capture, hold))
         return pi_capture_exhausted(capture->arena, error);
-    int32_t code = pi_capture_threads(capture->process, hold, &capture->threads, capture->arena,
+    int32_t code = pi_capture_threads(capture->process, hold, &capture->known, capture->arena,
                                       &capture->notes, snapshot, error);
     if (code == PROCINSPECT_OK)
         code = pi_capture_memory(work, capture->arena, &capture->notes, snapshot, error);
@@ -243,7 +260,7 @@ static int32_t hold_process(capture_state *capture, procinspect_error *error) {
     const pi_capture_request *request = capture->request;
     pi_capture_work *work;
     int32_t code =
-        pi_capture_work_new(capture->threads.count, request->hold_buffer_bytes, &work, error);
+        pi_capture_work_new(capture->known.list.count, request->hold_buffer_bytes, &work, error);
     if (code != PROCINSPECT_OK)
         return code;
     pi_hold *hold = &work->hold;
@@ -280,11 +297,12 @@ static int32_t finish(capture_state *capture, procinspect_error *error) {
                                           .cancellation = capture->request->cancellation};
     int32_t code = pi_capture_modules(capture->process, &capture->living, &capture->files,
                                       &captured, capture->arena, &capture->notes, snapshot, error);
+    if (code == PROCINSPECT_OK &&
+        is_asked_for(capture, PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY_INFO))
+        code = pi_capture_regions(capture->arena, snapshot, error);
     if (code != PROCINSPECT_OK)
         return code;
     report->pid = snapshot->pid;
-    report->requested_type = capture->request->type;
-    report->effective_type = capture->request->type;
     report->way = PROCINSPECT_DUMP_WAY_HOLD;
     report->captured_at_unix_ns = snapshot->captured_at_unix_ns;
     return pi_capture_notes_finish(&capture->notes, report)

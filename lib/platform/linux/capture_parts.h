@@ -3,6 +3,7 @@
 #define PI_PLATFORM_LINUX_CAPTURE_PARTS_H
 
 #include "platform/linux/capture_hold.h"
+#include "platform/linux/capture_known.h"
 #include "platform/linux/capture_work.h"
 #include "platform/linux/living.h"
 #include "platform/linux/modules.h"
@@ -64,11 +65,22 @@ __attribute__((format(printf, 4, 5))) bool pi_capture_note(pi_capture_notes *not
                                                            int32_t tid, const char *format, ...);
 bool pi_capture_notes_finish(const pi_capture_notes *notes, procinspect_dump_report *report);
 
-/* The threads that a listing before the stop knows, for names and priorities, by ascending tid. */
+/* The threads; `known` is what was known of them before the stop. */
 int32_t pi_capture_threads(const pi_process *process, const pi_hold *hold,
-                           const procinspect_thread_list *known, pi_arena *arena,
+                           const pi_known_threads *known, pi_arena *arena, pi_capture_notes *notes,
+                           pi_snapshot *snapshot, procinspect_error *error);
+
+/*
+ * The open descriptors, before the process is stopped: through the files of a thread that lives.
+ * What can't be read is left out of the effective type, with a note.
+ */
+int32_t pi_capture_handles(const pi_process *process, const pi_process *files,
+                           const procinspect_cancellation *cancellation, pi_arena *arena,
                            pi_capture_notes *notes, pi_snapshot *snapshot,
                            procinspect_error *error);
+
+/* The mappings as regions, from the snapshot's maps and modules. */
+int32_t pi_capture_regions(pi_arena *arena, pi_snapshot *snapshot, procinspect_error *error);
 
 /* The modules, through the files of a thread that lives; where none does any more, what is left of
  * them, with a note. GONE where that is nothing. */

@@ -2,10 +2,13 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "platform/linux/capture_parts.h"
 #include "platform/linux/register_sets.h"
+
+enum { AFFINITY_PROCESSORS = 64 }; /* as many as a snapshot has bits for */
 
 /* A thread of the hold, to be sorted: `planned` is its memory plan, NULL without registers. */
 typedef struct held_thread {
@@ -45,35 +48,39 @@ static size_t collect(const pi_hold *hold, held_thread *threads) {
     return count;
 }
 
-static const procinspect_thread_info *find_info(const procinspect_thread_list *list, int32_t tid) {
-    size_t low = 0, high = list->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (list->items[middle]->tid < tid)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < list->count && list->items[low]->tid == tid ? list->items[low] : NULL;
-}
+/* The threads of one snapshot while they are filled in. */
+typedef struct thread_filling {
+    const pi_process *process;
+    const pi_known_threads *known;
+    pi_arena *arena;
+    pi_capture_notes *notes;
+    bool with_info;      /* ThreadInfoList is asked for */
+    int32_t caller;      /* the thread that takes the dump, of its own process; 0: none */
+    bool lacks_affinity; /* of some thread, such as has no bit in the snapshot */
+} thread_filling;
 
-/* A thread that came after the listing is asked for now; if it has ended it stays without a name.
- */
-static void name_thread(const pi_process *process, const procinspect_thread_list *known,
-                        pi_arena *arena, pi_thread_snapshot *thread) {
-    const procinspect_thread_info *info = find_info(known, thread->tid);
-    procinspect_thread_list late = {0};
-    if (info == NULL &&
-        pi_threads_read(process, thread->tid, PROCINSPECT_THREAD_NAME | PROCINSPECT_THREAD_PRIORITY,
-                        arena, &late, NULL) == PROCINSPECT_OK &&
-        late.count == 1)
-        info = late.items[0];
-    if (info == NULL)
-        return;
+static void take_info(const procinspect_thread_info *info, pi_thread_snapshot *thread) {
+    static const uint64_t times = PROCINSPECT_THREAD_START_TIME | PROCINSPECT_THREAD_CPU_TIME;
     thread->priority = info->priority;
     thread->nice = info->nice;
     if (info->name != NULL)
         thread->name = (pi_bytes){info->name, strlen(info->name)};
+    thread->has_times = (info->known & times) == times;
+    thread->start_time_unix_ns = info->start_time_unix_ns;
+    thread->user_cpu_ns = info->user_cpu_time_ns;
+    thread->kernel_cpu_ns = info->kernel_cpu_time_ns;
+}
+
+/* Of what there is in /proc; a thread that ended before it was asked for stays without a name. */
+static void describe(thread_filling *filling, pi_thread_snapshot *thread) {
+    pi_known_thread found = pi_known_threads_find(filling->process, filling->known,
+                                                  filling->with_info, thread->tid, filling->arena);
+    if (found.info != NULL)
+        take_info(found.info, thread);
+    thread->has_affinity = found.affinity.is_known;
+    thread->affinity = found.affinity.processors;
+    thread->is_caller = thread->tid == filling->caller;
+    filling->lacks_affinity |= found.affinity.has_more;
 }
 
 static bool note_thread(const pi_thread_snapshot *thread, const held_thread *held,
@@ -112,9 +119,20 @@ static bool note_missing_threads(const pi_hold *hold, pi_capture_notes *notes) {
     return noted;
 }
 
-static bool fill(const pi_process *process, const held_thread *held,
-                 const procinspect_thread_list *known, pi_arena *arena, pi_capture_notes *notes,
-                 pi_thread_snapshot *thread) {
+/* What ThreadInfoList has to leave open. */
+static bool note_info(const thread_filling *filling, const pi_snapshot *snapshot) {
+    bool noted = pi_capture_note(filling->notes, PROCINSPECT_DUMP_NOTE_LEFT_OUT, 0,
+                                 "Linux doesn't keep where a thread began: the start addresses in "
+                                 "ThreadInfoList are 0.");
+    if (filling->lacks_affinity && snapshot->processor_count > AFFINITY_PROCESSORS)
+        noted = noted && pi_capture_note(filling->notes, PROCINSPECT_DUMP_NOTE_SHORTENED, 0,
+                                         "ThreadInfoList says of the first %d processors which of "
+                                         "them a thread may run on, and this machine has %u.",
+                                         AFFINITY_PROCESSORS, (unsigned)snapshot->processor_count);
+    return noted;
+}
+
+static bool fill(thread_filling *filling, const held_thread *held, pi_thread_snapshot *thread) {
     thread->tid = held->stopped->tid;
     thread->has_registers =
         held->planned != NULL &&
@@ -123,25 +141,35 @@ static bool fill(const pi_process *process, const held_thread *held,
                                      &thread->registers);
     if (thread->has_registers)
         thread->stack = held->planned->stack;
-    name_thread(process, known, arena, thread);
-    return note_thread(thread, held, notes);
+    describe(filling, thread);
+    return note_thread(thread, held, filling->notes);
 }
 
 int32_t pi_capture_threads(const pi_process *process, const pi_hold *hold,
-                           const procinspect_thread_list *known, pi_arena *arena,
-                           pi_capture_notes *notes, pi_snapshot *snapshot,
-                           procinspect_error *error) {
+                           const pi_known_threads *known, pi_arena *arena, pi_capture_notes *notes,
+                           pi_snapshot *snapshot, procinspect_error *error) {
     held_thread *threads = calloc(hold->stop.count + 1u, sizeof *threads);
     if (threads == NULL)
         return pi_error_no_memory(error);
+    thread_filling filling = {
+        .process = process,
+        .known = known,
+        .arena = arena,
+        .notes = notes,
+        .with_info =
+            (snapshot->report.effective_type & PROCINSPECT_DUMP_TYPE_WITH_THREAD_INFO) != 0,
+        .caller = process->pid == getpid() ? gettid() : 0,
+    };
     size_t count = collect(hold, threads);
     snapshot->threads = pi_arena_alloc_array(arena, count, sizeof *snapshot->threads);
     bool enough_memory = snapshot->threads != NULL && note_missing_threads(hold, notes);
     for (size_t i = 0; i < count && enough_memory; i++) {
-        enough_memory = fill(process, &threads[i], known, arena, notes, &snapshot->threads[i]);
+        enough_memory = fill(&filling, &threads[i], &snapshot->threads[i]);
         snapshot->report.thread_count += snapshot->threads[i].has_registers;
     }
     snapshot->thread_count = count;
+    if (filling.with_info)
+        enough_memory = enough_memory && note_info(&filling, snapshot);
     free(threads);
     return enough_memory ? PROCINSPECT_OK : pi_capture_exhausted(arena, error);
 }
