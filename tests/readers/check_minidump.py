@@ -14,6 +14,11 @@ from minidump_file import Malformed, Minidump
 from minidump_rules import violations
 
 
+def in_hex(item):
+    """Its numbers can have 64 bits, more than many a JSON parser takes."""
+    return {name: f"{value:#x}" for name, value in item._asdict().items()}
+
+
 def summary(dump):
     names = dump.thread_names
     return {
@@ -42,6 +47,18 @@ def summary(dump):
             }
             for module in dump.modules
         ],
+        "handles": [
+            {
+                "number": handle.number,
+                "type": dump.string(handle.type_rva),
+                "name": dump.string(handle.name_rva) if handle.name_rva else None,
+                "inherited": bool(handle.attributes),
+                "access": handle.access,
+            }
+            for handle in dump.handles
+        ],
+        "memory_info": [in_hex(region) for region in dump.memory_info],
+        "thread_info": [in_hex(info) for info in dump.thread_info],
         "memory": {"ranges": len(dump.memory), "bytes": sum(region.size for region in dump.memory)},
     }
 

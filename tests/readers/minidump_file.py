@@ -31,6 +31,15 @@ Module = namedtuple(
     "file_version product_version codeview_bytes codeview_rva",
 )
 Region = namedtuple("Region", "start size rva")
+Handle = namedtuple("Handle", "number type_rva name_rva attributes access counts")
+MemoryInfo = namedtuple(
+    "MemoryInfo",
+    "base allocation_base allocation_protect padding1 size state protect type padding2",
+)
+ThreadInfo = namedtuple(
+    "ThreadInfo",
+    "tid flags error exit_status created exited kernel_time user_time start_address affinity",
+)
 Piece = namedtuple("Piece", "rva size what")
 # Where the registers that every rule needs are, by SystemInfo's architecture.
 ContextLayout = namedtuple("ContextLayout", "size flags_at flags sp_at pc_at")
@@ -101,6 +110,20 @@ class Minidump:
             )
         return [entry.rva + 4 + i * item_bytes for i in range(count)]
 
+    def sized_list(self, stream_type, head_layout, layout):
+        """The items of a list that says itself how large its head and its items are."""
+        entry = self.entry(stream_type)
+        if entry is None:
+            return []
+        what = f"stream {stream_type:#x}"
+        head, item, count = self.unpack(head_layout, entry.rva, what)[:3]
+        if head + count * item > entry.size or item < struct.calcsize("<" + layout):
+            raise Malformed(f"{what} has {entry.size} bytes: {head} and {count} times {item}?")
+        return [
+            self.unpack(layout, entry.rva + head + i * item, f"item of {what}")
+            for i in range(count)
+        ]
+
     def string(self, rva):
         (length,) = self.unpack("I", rva, "string length")
         if length % 2:
@@ -156,6 +179,18 @@ class Minidump:
             Region(*self.unpack("QII", rva, "memory range"))
             for rva in self.list_rvas(MEMORY_LIST, 16)
         ]
+
+    @cached_property
+    def handles(self):
+        return [Handle(*item) for item in self.sized_list(HANDLE_DATA, "III", "QIIIIQ")]
+
+    @cached_property
+    def memory_info(self):
+        return [MemoryInfo(*item) for item in self.sized_list(MEMORY_INFO, "IIQ", "QQIIQIIII")]
+
+    @cached_property
+    def thread_info(self):
+        return [ThreadInfo(*item) for item in self.sized_list(THREAD_INFO, "III", "4I6Q")]
 
     @cached_property
     def thread_names(self):
@@ -246,6 +281,9 @@ class Minidump:
             )
         pieces += [Piece(region.rva, region.size, "memory") for region in self.memory]
         pieces += [self.string_piece(rva, "string") for _, rva in self.thread_name_items]
+        for handle in self.handles:
+            for rva in {handle.type_rva, handle.name_rva} - {0}:
+                pieces.append(self.string_piece(rva, "string"))
         if (system_info := self.entry(SYSTEM_INFO)) is not None and system_info.size >= 28:
             (csd_rva,) = self.unpack("I", system_info.rva + 24, "SystemInfo")
             pieces.append(self.string_piece(csd_rva, "string"))

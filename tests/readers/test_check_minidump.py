@@ -23,7 +23,7 @@ class Model:
     """A good dump of two threads and three modules as plain data, to be spoilt and then written."""
 
     def __init__(self):
-        self.flags = 0
+        self.flags = 0x21804
         self.pid = 700
         self.tids = [700, 701]
         self.names = {700: "main", 701: "worker"}
@@ -42,6 +42,18 @@ class Model:
         self.platform = 0x8201
         self.processors = 4
         self.report = b'{"pid": 700}'
+        # number, type, name, attributes, access
+        self.handles = [(0, "file", "/dev/null", 2, 1), (5, "pipe", "pipe:[7]", 0, 2)]
+        self.memory_info = [
+            [base, base, 0x20, 0, size, 0x1000, 0x20, 0x1000000, 0]
+            for base, size, _, _ in self.modules
+        ]
+        created = 1699999999 * 10_000_000 + 116444736000000000
+        self.thread_info = [
+            [700, 0, 0, 259, created, 0, 5, 7, 0, 3],
+            [701, 2, 0, 259, created + 1, 0, 0, 0, 0, 1],
+            [702, 1, 0x80004005, 259, created + 1, 0, 0, 0, 0, 1],
+        ]
         self.padding = b""
 
 
@@ -104,6 +116,23 @@ class Writer:
         ) + bytes(28)
         self.stream(md.SYSTEM_INFO, data, "system")
 
+    def handle_data(self):
+        types = {kind: self.string(kind) for kind in sorted({h[1] for h in self.model.handles})}
+        items = [
+            struct.pack("<QIIIIQ", number, types[kind], self.string(name), attributes, access, 0)
+            for number, kind, name, attributes, access in self.model.handles
+        ]
+        head = struct.pack("<IIII", 16, 32, len(items), 0)
+        self.stream(md.HANDLE_DATA, head + b"".join(items), "handles")
+
+    def infos(self):
+        regions = [struct.pack("<QQIIQIIII", *region) for region in self.model.memory_info]
+        head = struct.pack("<IIQ", 16, 48, len(regions))
+        self.stream(md.MEMORY_INFO, head + b"".join(regions), "memory info")
+        threads = [struct.pack("<4I6Q", *info) for info in self.model.thread_info]
+        head = struct.pack("<III", 12, 64, len(threads))
+        self.stream(md.THREAD_INFO, head + b"".join(threads), "thread info")
+
     def texts(self):
         model = self.model
         self.stream(md.STATUS, f"Name:\tprogram\nPid:\t{model.pid}\nPPid:\t1\n".encode(), "status")
@@ -120,7 +149,7 @@ class Writer:
     def write(self):
         model = self.model
         self.put(bytes(32))
-        directory = self.put(bytes(12 * (9 + 1 + len(model.extra_streams))))
+        directory = self.put(bytes(12 * (9 + 1 + 3 + len(model.extra_streams))))
         memory = [self.put(data) for _, data in model.memory]
         self.threads(memory)
         self.modules()
@@ -134,6 +163,8 @@ class Writer:
         self.system_info()
         self.stream(md.MISC_INFO, struct.pack("<III", 24, 1, model.pid) + bytes(12), "misc")
         self.texts()
+        self.handle_data()
+        self.infos()
         for stream_type, data in model.extra_streams:
             self.stream(stream_type, data, f"stream {stream_type:#x}")
         self.out += model.padding
@@ -186,6 +217,25 @@ def stack_of(size):
     return [(STACKS, bytes(4096)), (STACKS + 0x10000, bytes(size))]
 
 
+def changed_item(items, index, member, value):
+    """A copy of the items of a list, one member of one of them changed."""
+    changed = [list(item) for item in items]
+    changed[index][member] = value
+    return changed
+
+
+def spoilt_handles(index, member, value):
+    return spoilt_model(handles=changed_item(Model().handles, index, member, value))
+
+
+def spoilt_memory_info(index, member, value):
+    return spoilt_model(memory_info=changed_item(Model().memory_info, index, member, value))
+
+
+def spoilt_thread_info(index, member, value):
+    return spoilt_model(thread_info=changed_item(Model().thread_info, index, member, value))
+
+
 # rule -> files that break it; other rules may fire on them too.
 SPOILT = {
     "header": [
@@ -216,7 +266,9 @@ SPOILT = {
         spoilt_bytes(("directory", entry_offset(md.THREAD_LIST) + 4, "I", 8 + 2 * 48)),
         spoilt_bytes(("directory", entry_offset(md.MODULE_LIST) + 4, "I", 4 + 3 * 112)),
         spoilt_bytes(("directory", entry_offset(md.MEMORY_LIST) + 4, "I", 3)),
-        spoilt_model(extra_streams=[(md.MEMORY_INFO, struct.pack("<IIQ", 16, 48, 1) + bytes(47))]),
+        spoilt_bytes(("directory", entry_offset(md.MEMORY_INFO) + 4, "I", 16 + 48 * 3 - 1)),
+        spoilt_bytes(("directory", entry_offset(md.HANDLE_DATA) + 4, "I", 16 + 36 * 2)),
+        spoilt_bytes(("directory", entry_offset(md.THREAD_INFO) + 4, "I", 12 + 64 * 2)),
     ],
     "fixed_sizes": [
         spoilt_bytes(("directory", entry_offset(md.SYSTEM_INFO) + 4, "I", 57)),
@@ -327,6 +379,66 @@ SPOILT = {
         spoilt_model(names={700: "main", 701: "worker", 702: "x"}),
         spoilt_bytes(("names", 4 + 12, "I", 700)),
     ],
+    "streams_of_flags": [
+        spoilt_model(flags=0x21804 & ~flag) for flag in minidump_rules.STREAM_OF_FLAG
+    ]
+    + [
+        spoilt_bytes(("directory", entry_offset(stream), "I", 0x12345))
+        for stream in minidump_rules.STREAM_OF_FLAG.values()
+    ],
+    "handle_data": [
+        spoilt_bytes(("handles", 0, "I", 12)),
+        spoilt_bytes(("handles", 12, "I", 1)),
+        spoilt_bytes(("handles", 16 + 8, "I", 0)),
+        spoilt_bytes(("handles", 16 + 24, "I", 1)),
+        spoilt_handles(0, 0, 5),
+        spoilt_handles(0, 0, 6),
+        spoilt_handles(0, 1, ""),
+        spoilt_handles(0, 2, ""),
+        spoilt_handles(0, 3, 4),
+        spoilt_handles(0, 4, 6),
+        spoilt_handles(0, 4, 8),
+    ],
+    "memory_info": [
+        spoilt_bytes(("memory info", 4, "I", 40)),
+        spoilt_model(memory_info=[]),
+        spoilt_model(memory_info=Model().memory_info[::-1]),
+        spoilt_memory_info(0, 0, PROGRAM + 1),
+        spoilt_memory_info(0, 4, 0),
+        spoilt_memory_info(0, 4, 0x5000),
+        spoilt_memory_info(1, 2, 3),
+        spoilt_memory_info(1, 3, 1),
+        spoilt_memory_info(1, 5, 0x2000),
+        spoilt_memory_info(1, 6, 0),
+        spoilt_memory_info(1, 7, 0),
+        spoilt_memory_info(1, 8, 1),
+    ],
+    "memory_info_of_modules": [
+        spoilt_memory_info(0, 1, PROGRAM - 4096),
+        spoilt_memory_info(1, 1, PROGRAM),
+        spoilt_memory_info(1, 7, 0x20000),
+        spoilt_model(
+            memory_info=changed_item(
+                changed_item(Model().memory_info, 1, 7, 0x40000), 1, 1, PROGRAM
+            )
+        ),
+    ],
+    "thread_info": [
+        spoilt_bytes(("thread info", 0, "I", 16)),
+        spoilt_model(thread_info=Model().thread_info[1:]),
+        spoilt_thread_info(2, 0, 701),
+        spoilt_thread_info(0, 1, 1),
+        spoilt_thread_info(0, 1, 4),
+        spoilt_thread_info(2, 1, 0),
+        spoilt_thread_info(0, 1, 8),
+        spoilt_thread_info(0, 2, 5),
+        spoilt_thread_info(2, 2, 0),
+        spoilt_thread_info(0, 3, 0),
+        spoilt_thread_info(0, 4, 0),
+        spoilt_thread_info(0, 4, 1700000003 * 10_000_000 + 116444736000000000),
+        spoilt_thread_info(0, 5, 1),
+        spoilt_thread_info(0, 8, 1),
+    ],
     "linux_texts": [
         spoilt_bytes(("auxv", 32, "Q", 1)),
         spoilt_bytes(("status", 20, "B", ord("9"))),
@@ -377,7 +489,7 @@ class CheckMinidumpTest(unittest.TestCase):
     def test_summary(self):
         status, summary = self.run_checker(Writer(Model()).write())
         self.assertEqual(status, 0)
-        self.assertEqual((summary["pid"], summary["flags"], summary["violations"]), (700, 0, []))
+        self.assertEqual((summary["pid"], summary["flags"], summary["violations"]), (700, 0x21804, []))
         self.assertEqual(
             summary["threads"][1],
             {
@@ -393,6 +505,12 @@ class CheckMinidumpTest(unittest.TestCase):
             summary["modules"][0],
             {"base": PROGRAM, "size": 0x4000, "name": "/bin/program", "build_id": "01" * 20},
         )
+        self.assertEqual(
+            summary["handles"][0],
+            {"number": 0, "type": "file", "name": "/dev/null", "inherited": True, "access": 1},
+        )
+        self.assertEqual(summary["memory_info"][2]["base"], f"{VDSO:#x}")
+        self.assertEqual(summary["thread_info"][0]["user_time"], "0x7")
         self.assertEqual(summary["memory"], {"ranges": 3, "bytes": 256 + 4096 + 512})
 
     def test_exit_status_of_a_bad_file(self):

@@ -60,8 +60,9 @@ static void assert_name_is_comm(pid_t pid, const json_t *thread) {
     assert_string_equal(json_string_value(json_object_get(thread, "name")), comm);
 }
 
-/* The file holds to every rule, and shows the threads by the names that the live process has. */
-static void assert_well_formed(pid_t pid, size_t thread_count) {
+/* The file holds to every rule, is of this type, and shows the threads by the names that the live
+ * process has. */
+static void assert_well_formed_as(pid_t pid, size_t thread_count, uint32_t type) {
     char command[512];
     json_error_t error;
     snprintf(command, sizeof command, "/usr/bin/python3 " READERS "check_minidump.py %s",
@@ -78,13 +79,17 @@ static void assert_well_formed(pid_t pid, size_t thread_count) {
     assert_int_equal(json_array_size(violations), 0);
     assert_int_equal(last_output.status, 0);
     assert_int_equal(json_integer_value(json_object_get(summary, "pid")), pid);
-    assert_int_equal(json_integer_value(json_object_get(summary, "flags")), 0);
+    assert_int_equal(json_integer_value(json_object_get(summary, "flags")), type | 0x20000);
     const json_t *threads = json_object_get(summary, "threads");
     assert_int_equal(json_array_size(threads), thread_count);
     for (size_t i = 0; i < thread_count; i++) {
         assert_name_is_comm(pid, json_array_get(threads, i));
     }
     json_decref(summary);
+}
+
+static void assert_well_formed(pid_t pid, size_t thread_count) {
+    assert_well_formed_as(pid, thread_count, PROCINSPECT_DUMP_TYPE_NORMAL);
 }
 
 static void compare_with_lldb(pid_t pid, const char *options) {
@@ -103,14 +108,18 @@ static void assert_same_in_lldb(pid_t pid, size_t thread_count, const char *opti
     assert_int_equal(last_output.status, 0);
 }
 
-static void dump_target(const target *t) {
+static void dump_target_as(const target *t, uint32_t type) {
     procinspect_context *context = open_context();
     procinspect_process *process = open_process(context, t->pid);
-    procinspect_dump *dump = capture(process);
+    procinspect_dump *dump = capture_as(process, type);
     save_dump(dump, dump_path);
     procinspect_dump_free(dump);
     procinspect_process_free(process);
     procinspect_context_free(context);
+}
+
+static void dump_target(const target *t) {
+    dump_target_as(t, PROCINSPECT_DUMP_TYPE_NORMAL);
 }
 
 static void check_target(const char *const *argv, size_t thread_count) {
@@ -161,6 +170,41 @@ static void test_host_itself(void **state) {
     assert_well_formed(t.pid, 8);
     snprintf(options, sizeof options, "--own-thread %d", (int)t.pid);
     assert_same_in_lldb(t.pid, 8, options);
+    assert_int_equal(target_end(&t, 5000), 0);
+}
+
+static void assert_regions_in_lldb(void) {
+    char command[512];
+    snprintf(command, sizeof command, "/usr/bin/python3 " READERS "lldb_regions.py %s 2>&1",
+             dump_path);
+    run(command);
+    print_message("%s", last_output.text);
+    assert_int_equal(last_output.status, 0);
+}
+
+/* Each stream that a bit adds is there with it and not without, which is one of the rules. */
+static void test_types_that_add_streams(void **state) {
+    enum { THREAD_COUNT = 4 };
+    static const uint32_t bits[] = {
+        PROCINSPECT_DUMP_TYPE_WITH_HANDLE_DATA,
+        PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY_INFO,
+        PROCINSPECT_DUMP_TYPE_WITH_THREAD_INFO,
+        PROCINSPECT_DUMP_TYPE_IGNORE_INACCESSIBLE_MEMORY,
+    };
+    (void)state;
+    target t = target_start((const char *const[]){THREADS, "3", NULL});
+    for (unsigned set = 1; set < 16; set++) {
+        uint32_t type = 0;
+        for (unsigned i = 0; i < 4; i++) {
+            type |= (set >> i & 1) != 0 ? bits[i] : 0;
+        }
+        dump_target_as(&t, type);
+        assert_well_formed_as(t.pid, THREAD_COUNT, type);
+        assert_same_in_lldb(t.pid, THREAD_COUNT, "");
+        if ((type & PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY_INFO) != 0) {
+            assert_regions_in_lldb();
+        }
+    }
     assert_int_equal(target_end(&t, 5000), 0);
 }
 
@@ -246,6 +290,7 @@ int main(void) {
         cmocka_unit_test(test_signal_frame_on_alternate_stack),
         cmocka_unit_test(test_libraries_loaded_twice),
         cmocka_unit_test(test_host_itself),
+        cmocka_unit_test(test_types_that_add_streams),
         cmocka_unit_test(test_file_is_what_read_at_gives),
         cmocka_unit_test(test_comparison_notices),
     };
