@@ -220,6 +220,7 @@ int tree_clear(tree_run *run, uint64_t read_at_ns, bool *witnesses_are_well) {
     }
     while (waitpid(-1, NULL, 0) > 0)
         ;
+    assert_int_equal(atomic_load(&run->log->crashed), 0);
     munmap(run->log, sizeof *run->log);
     return lost;
 }

@@ -293,11 +293,25 @@ static void grow_kind(const struct kind *kind, int count) {
     stand_ready();
 }
 
+/* Our registers were not ours. */
+static void note_crash(int signal) {
+    (void)signal;
+    atomic_fetch_add(&history->crashed, 1);
+    _exit(5);
+}
+
+static void watch_for_crashes(void) {
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE, SIGSYS};
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        signal(signals[i], note_crash);
+}
+
 int main(int argc, char **argv) {
     int file = argc >= 3 ? open(argv[1], O_RDWR | O_CLOEXEC) : -1;
     history = mmap(NULL, sizeof *history, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (file < 0 || history == MAP_FAILED)
         return 2;
+    watch_for_crashes();
     place = -1;
     settle(take_place());
     int number = argc > 3 ? atoi(argv[3]) : 0;

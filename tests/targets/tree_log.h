@@ -20,6 +20,7 @@ typedef struct tree_log {
     atomic_int stop;  /* set by the test: those left stay as they are, to be counted */
     atomic_int alive; /* processes that are there to stay */
     atomic_int count;
+    atomic_int crashed; /* processes that did what no program does by itself */
     tree_log_process processes[TREE_LOG_PROCESSES];
 } tree_log;
 

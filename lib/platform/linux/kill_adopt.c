@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "platform/linux/helper_system_call.h"
+#include "platform/linux/kill_frame.h"
 #include "platform/linux/kill_tree.h"
 
 /*
@@ -17,8 +18,9 @@
  * threads calls prctl(PR_SET_CHILD_SUBREAPER) for us. From then on whoever loses his parent comes
  * to the root, which is killed last: no link is lost any more while it lives.
  *
- * The thread's registers and signal mask are put back at once. Were the helper killed in the few
- * microseconds between, the thread would go on as if its system call had answered 0.
+ * The thread's registers and signal mask are put back at once. Should the helper be killed before
+ * that, the thread puts them back itself (kill_frame.h), in every program that has the code for it:
+ * libc has.
  */
 
 enum {
@@ -42,7 +44,8 @@ static const uint64_t answer_limit_ns = UINT64_C(3000000000);
 /* A thread of the root's that stands, and what it was about. */
 typedef struct borrowed {
     int32_t tid;
-    uint64_t instruction; /* a system call's */
+    uint64_t instruction;   /* a system call's */
+    uint64_t stack_pointer; /* for the call */
     uint64_t mask;
     struct user_regs_struct before;
 } borrowed;
@@ -126,13 +129,17 @@ static bool wait_for_call(int32_t tid) {
 /* Makes the thread call prctl: its answer. */
 static long call_prctl(const borrowed *thread, long option, uint64_t argument) {
     struct user_regs_struct registers = thread->before;
+    uint64_t all = UINT64_MAX;
     registers.rip = thread->instruction;
+    registers.rsp = thread->stack_pointer;
     registers.rax = SYS_prctl;
     registers.rdi = (uint64_t)option;
     registers.rsi = argument;
     registers.rdx = registers.r10 = registers.r8 = 0;
     registers.orig_rax = UINT64_MAX; /* nothing to restart */
+    /* The mask last, and put back first: the registers see to it that it is put back. */
     if (raw_ptrace(PTRACE_SETREGS, thread->tid, 0, (uintptr_t)&registers) != 0 ||
+        raw_ptrace(PTRACE_SETSIGMASK, thread->tid, SIGNAL_SET_BYTES, (uintptr_t)&all) != 0 ||
         !wait_for_call(thread->tid) || !wait_for_call(thread->tid) ||
         raw_ptrace(PTRACE_GETREGS, thread->tid, 0, (uintptr_t)&registers) != 0)
         return -1;
@@ -159,30 +166,44 @@ static void give_back(const borrowed *thread) {
     raw_ptrace(PTRACE_CONT, thread->tid, 0, 0);
 }
 
+/* Where a program has no code for a frame the vDSO's instruction serves, without one. */
+static void prepare_frame(pi_kill_tree *tree, borrowed *thread) {
+    pi_kill_gadgets gadgets;
+    thread->stack_pointer = thread->before.rsp;
+    if (!pi_kill_find_gadgets(tree, thread->before.rip, &gadgets))
+        return;
+    uint64_t frame =
+        pi_kill_push_frame(tree->root_pid, thread->tid, &gadgets, &thread->before, thread->mask);
+    if (frame == 0)
+        return;
+    thread->instruction = gadgets.call;
+    thread->stack_pointer = frame;
+}
+
 static bool borrow(pi_kill_tree *tree, borrowed *thread) {
-    uint64_t all = UINT64_MAX;
     if (!interrupt_thread(tree, thread->tid))
         return false;
     if (raw_ptrace(PTRACE_GETREGS, thread->tid, 0, (uintptr_t)&thread->before) == 0 &&
         thread->before.cs == USER_CODE_SEGMENT && may_call(tree, thread->tid) &&
         raw_ptrace(PTRACE_GETSIGMASK, thread->tid, SIGNAL_SET_BYTES, (uintptr_t)&thread->mask) ==
-            0 &&
-        raw_ptrace(PTRACE_SETSIGMASK, thread->tid, SIGNAL_SET_BYTES, (uintptr_t)&all) == 0)
+            0) {
+        prepare_frame(tree, thread);
         return true;
+    }
     give_back(thread);
     return false;
 }
 
 static void put_back(const borrowed *thread) {
-    raw_ptrace(PTRACE_SETREGS, thread->tid, 0, (uintptr_t)&thread->before);
     raw_ptrace(PTRACE_SETSIGMASK, thread->tid, SIGNAL_SET_BYTES, (uintptr_t)&thread->mask);
+    raw_ptrace(PTRACE_SETREGS, thread->tid, 0, (uintptr_t)&thread->before);
     raw_ptrace(PTRACE_SETOPTIONS, thread->tid, 0, ADOPT_OPTIONS & ~PTRACE_O_TRACESYSGOOD);
     give_back(thread);
 }
 
 /* 1 or 0; -1 where it doesn't say. The answer is written below the stack's end. */
 static int is_reaper(const borrowed *thread) {
-    uint64_t address = (thread->before.rsp - 2 * RED_ZONE_BYTES) & ~UINT64_C(7);
+    uint64_t address = (thread->stack_pointer - 2 * RED_ZONE_BYTES) & ~UINT64_C(7);
     uint64_t value = 0;
     if (call_prctl(thread, PR_GET_CHILD_SUBREAPER, address) != 0 ||
         raw_ptrace(PTRACE_PEEKDATA, thread->tid, address, (uintptr_t)&value) != 0)

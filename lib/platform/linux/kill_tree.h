@@ -115,6 +115,8 @@ enum {
     PI_KILL_MAX_ESCAPED = 4096,
     PI_KILL_MAX_ANCESTORS = 4096,
     PI_KILL_MAX_CGROUPS = 64,
+    PI_KILL_MAPS_BYTES = 1048576,
+    PI_KILL_CODE_BYTES = 65536,
     PI_KILL_MAX_FORKS = 65536 /* heard of while the tree is read */
 };
 
@@ -185,6 +187,8 @@ struct pi_kill_tree {
     pi_kill_index members_by_pid;
     pi_kill_index threads; /* of seized members: tid to state */
 
+    char maps[PI_KILL_MAPS_BYTES];          /* of the root, while code is looked for */
+    unsigned char code[PI_KILL_CODE_BYTES]; /* likewise */
     pi_kill_member members[PI_KILL_MAX_MEMBERS];
     uint32_t live[PI_KILL_MAX_MEMBERS]; /* places of those that haven't ended, in no order */
     pi_kill_escaped escaped[PI_KILL_MAX_ESCAPED];
