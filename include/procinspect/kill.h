@@ -127,14 +127,14 @@ typedef struct procinspect_kill_report {
  * The context has to allow PROCINSPECT_ALLOW_KILL; its user scope holds for every member, its
  * authorize callback is asked about the process itself.
  *
- * Errors before anything is stopped or signalled: INVALID_ARGUMENT; POLICY; GONE, REPLACED; PERMISSION (process 1, a kernel thread, a tree that
- * holds the calling process, a member that the kernel lets this user not signal: the message says
- * which); TOO_LARGE (more than 131,072 members); UNSUPPORTED (a context with its own proc_root,
- * this system); NO_MEMORY, NO_RESOURCES. Errors that can come later, too: CANCELLED; IO (the helper
- * was killed); TIMED_OUT (it hung twice, in the kernel, for the limits and a minute each);
- * PERMISSION (a seccomp filter of the host's killed it); NO_MEMORY, NO_RESOURCES (for another
- * attempt, or for the report of a tree that has been ended). Members that still live run on then,
- * SIGKILL pending for those that it was sent to.
+ * Errors before anything is stopped or signalled: INVALID_ARGUMENT; POLICY; GONE, REPLACED;
+ * PERMISSION (process 1, a kernel thread, a tree that holds the calling process, a member that the
+ * kernel lets this user not signal: the message says which); TOO_LARGE (more than 131,072 members);
+ * UNSUPPORTED (a context with its own proc_root, this system); NO_MEMORY, NO_RESOURCES. Errors that
+ * can come later, too: CANCELLED; IO (the helper was killed); TIMED_OUT (it hung twice, in the
+ * kernel, for the limits and a minute each); PERMISSION (a seccomp filter of the host's killed it);
+ * NO_MEMORY, NO_RESOURCES (for another attempt, or for the report of a tree that has been ended).
+ * Members that still live run on then, SIGKILL pending for those that it was sent to.
  */
 PROCINSPECT_API int32_t procinspect_kill_tree(const procinspect_process *process,
                                               const procinspect_kill_options *options,
