@@ -195,7 +195,7 @@ def main():
         sys.exit(__doc__)
     # The host runs in another folder, and finds its library by itself.
     programs = [os.path.abspath(path) for path in sys.argv[1:5]]
-    Programs.host, Programs.library, Programs.threads, Programs.check_minidump = programs
+    Programs.host, Programs.shared_object, Programs.threads, Programs.check_minidump = programs
     # After the programs: names of the tests to run, all where there are none.
     loader = unittest.defaultTestLoader
     module = sys.modules["__main__"]

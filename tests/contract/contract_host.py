@@ -23,7 +23,7 @@ class Programs:
     """Where the build put what the tests run; set once from the command line by contract_case."""
 
     host = None
-    library = None
+    shared_object = None
     threads = None
     check_minidump = None
 
@@ -124,7 +124,7 @@ class Host:
     def install(self):
         """A copy that an ordinary user can reach, at the same place beside its library."""
         os.chmod(self.folder, 0o755)
-        for kind, path in (("examples", Programs.host), ("lib", Programs.library)):
+        for kind, path in (("examples", Programs.host), ("lib", Programs.shared_object)):
             os.mkdir(os.path.join(self.folder, kind))
             name = "libprocinspect.so.0" if kind == "lib" else "http-host"
             shutil.copy(path, os.path.join(self.folder, kind, name))
