@@ -70,6 +70,7 @@ static void a_root_that_is_a_zombie(void **state) {
     close(said[0]);
     close(said[1]);
     wait_for_state(root, 'Z');
+    wait_for_state(child, 'S');
 
     procinspect_context *context = tree_context();
     procinspect_process *process = open_process(context, root);

@@ -26,6 +26,7 @@
 enum {
     VDSO_BYTES = 8192,
     ANSWER_STEP_NS = 50000,
+    MOST_TRIES = 3,
     AWAKE_STEPS = 100,
     AWAKE_STEP_NS = 1000000,
     SIGNAL_SET_BYTES = 8,
@@ -82,17 +83,17 @@ static uint64_t find_instruction(const pi_kill_tree *tree) {
 /* The next stop of the thread: its status, or -1 where it ended or none came. */
 static int wait_for_stop(int32_t tid) {
     uint64_t until = raw_now_ns() + answer_limit_ns;
-    while (raw_now_ns() < until) {
+    for (;;) {
         int status;
+        bool is_late = raw_now_ns() >= until; /* before the look: who sleeps may be woken late */
         long got = raw_wait(tid, &status, __WALL | WNOHANG);
         if (got == tid)
             return WIFSTOPPED(status) ? status : -1;
-        if (got < 0)
+        if (got < 0 || is_late)
             return -1;
         struct timespec step = {0, ANSWER_STEP_NS};
         raw_call(SYS_nanosleep, (long)&step, 0, 0, 0);
     }
-    return -1;
 }
 
 static bool is_interrupt(int status) {
@@ -225,9 +226,12 @@ static bool can_stop(const pi_kill_tree *tree, int32_t pid, int32_t tid) {
 /* Through this thread, where it can be; false once it is done. */
 static bool adopt_through(pi_kill_tree *tree, int32_t pid, int32_t tid) {
     borrowed thread = {.tid = tid, .instruction = tree->adopt_instruction};
-    if (pi_kill_index_find(&tree->threads, tid) < 0 || !can_stop(tree, pid, tid) ||
-        !borrow(tree, &thread))
+    if (pi_kill_index_find(&tree->threads, tid) < 0 || !can_stop(tree, pid, tid))
         return true;
+    if (!borrow(tree, &thread)) { /* on a busy machine it may only be late */
+        tree->wants_reaper = tree->adopt_tries < MOST_TRIES;
+        return true;
+    }
     int was_reaper = is_reaper(&thread);
     bool is_done =
         was_reaper == 1 || (was_reaper == 0 && call_prctl(&thread, PR_SET_CHILD_SUBREAPER, 1) == 0);
@@ -235,11 +239,13 @@ static bool adopt_through(pi_kill_tree *tree, int32_t pid, int32_t tid) {
     put_back(&thread);
     if (is_done)
         pi_kill_gain_reaper(tree);
+    tree->wants_reaper = false;
     return !is_done;
 }
 
 void pi_kill_adopt(pi_kill_tree *tree) {
     pi_kill_member *root = &tree->members[0];
+    tree->wants_reaper = false;
     if (tree->has_reaper || root->has_ended)
         return;
     if (tree->host_is_reaper) { /* it has made the call itself */
@@ -251,6 +257,7 @@ void pi_kill_adopt(pi_kill_tree *tree) {
     if (root->hold == PI_KILL_RUNS)
         pi_kill_seize(tree, root);
     tree->adopt_instruction = root->hold == PI_KILL_SEIZED ? find_instruction(tree) : 0;
+    tree->adopt_tries++;
     if (tree->adopt_instruction != 0)
         pi_kill_each_thread(tree, root->pid, adopt_through);
     root->is_reaper = tree->has_reaper;

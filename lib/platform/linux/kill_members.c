@@ -111,9 +111,8 @@ static int look_at(pi_kill_tree *tree, pi_kill_member *member) {
     int result = pi_kill_read_process(tree, member->pid, &process);
     if (result != 0)
         return result == -ENOENT ? -ESRCH : result;
-    bool is_dead = process.state == 'Z' || process.state == 'X';
     if (!is_same(member, &process) ||
-        (is_dead && (process.thread_count <= 1 || pi_kill_has_ended(tree, member->pid))))
+        (process.state == 'Z' && pi_kill_has_ended(tree, member->pid)))
         return -ESRCH;
     fill_member(member, &process);
     return 0;

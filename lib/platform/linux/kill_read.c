@@ -13,6 +13,8 @@
 
 enum { PATH_CAPACITY = 64, FILE_CAPACITY = 2048, ENTRIES_CAPACITY = 8192, EVENTS_INTERVAL = 32 };
 
+static const uint64_t replacement_limit_ns = UINT64_C(1000000000); /* of moments, mostly */
+
 static char *put_text(char *at, const char *text) {
     while (*text != '\0')
         *at++ = *text++;
@@ -96,13 +98,28 @@ static bool parse_stat(const char *bytes, const char *end, pi_kill_process *proc
     return at < end;
 }
 
+/* Its first thread has been let go of: it has ended, and is gone the next time, or another thread
+ * that executes a program is about to take its place. Its parent and session aren't told then. */
+static bool is_between_threads(const pi_kill_process *process) {
+    return process->thread_count == 0 || process->state == 'X';
+}
+
 int pi_kill_read_process(const pi_kill_tree *tree, int32_t pid, pi_kill_process *process) {
     char bytes[FILE_CAPACITY];
-    long length = pi_kill_read_file(tree, pid, "/stat", bytes, sizeof bytes);
-    if (length < 0)
-        return (int)length;
-    process->pid = pid;
-    return parse_stat(bytes, bytes + length, process) ? 0 : -ESRCH;
+    uint64_t until = 0;
+    do {
+        long length = pi_kill_read_file(tree, pid, "/stat", bytes, sizeof bytes);
+        if (length < 0)
+            return (int)length;
+        process->pid = pid;
+        if (!parse_stat(bytes, bytes + length, process))
+            return -ESRCH;
+        if (!is_between_threads(process))
+            return 0;
+        if (until == 0)
+            until = raw_now_ns() + replacement_limit_ns;
+    } while (raw_now_ns() < until);
+    return -EAGAIN;
 }
 
 /* As getdents64 gives it. */
@@ -210,12 +227,10 @@ bool pi_kill_each_thread(pi_kill_tree *tree, int32_t pid,
     return true;
 }
 
-static bool is_dead(char state) {
-    return state == 'Z' || state == 'X' || state == 'x';
-}
-
-static bool is_dead_thread(pi_kill_tree *tree, int32_t pid, int32_t tid) {
-    return is_dead(pi_kill_thread_state(tree, pid, tid));
+static bool count_dead_thread(pi_kill_tree *tree, int32_t pid, int32_t tid) {
+    bool is_dead = pi_kill_thread_state(tree, pid, tid) == 'Z';
+    tree->dead_thread_count += is_dead;
+    return is_dead;
 }
 
 bool pi_kill_has_ended(pi_kill_tree *tree, int32_t pid) {
@@ -223,9 +238,12 @@ bool pi_kill_has_ended(pi_kill_tree *tree, int32_t pid) {
     int result = pi_kill_read_process(tree, pid, &process);
     if (result != 0)
         return result == -ENOENT || result == -ESRCH;
-    /* The first thread may have ended before the others. */
-    return is_dead(process.state) &&
-           (process.thread_count == 0 || pi_kill_each_thread(tree, pid, is_dead_thread));
+    if (process.state != 'Z' || process.thread_count == 1)
+        return process.state == 'Z';
+    /* The first thread may have ended before the others, one of which a listing can miss. */
+    tree->dead_thread_count = 0;
+    return pi_kill_each_thread(tree, pid, count_dead_thread) &&
+           tree->dead_thread_count >= process.thread_count;
 }
 
 int32_t pi_kill_read_status(const pi_kill_tree *tree, int32_t tid, const char *key) {

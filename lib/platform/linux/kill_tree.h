@@ -67,7 +67,7 @@ typedef struct pi_kill_process {
     int32_t pid;
     int32_t parent_pid;
     int32_t session_id;
-    uint32_t thread_count; /* 0 for a zombie without threads */
+    uint32_t thread_count; /* a zombie's first thread counts */
     uint64_t start_ticks;
     bool is_kernel_thread;
     char state;
@@ -164,10 +164,11 @@ struct pi_kill_tree {
     bool events_are_sure;     /* they have room for more than can come */
     uint64_t events_epoch_ns; /* what their times count from, since boot */
     pi_kill_phase phase;
-    uint64_t asked_at_ns;       /* when SIGTERM was sent; 0: it wasn't */
-    bool wants_reaper;          /* events were lost, and it may not be too late for one */
-    bool has_reaper;            /* orphans come to the root */
-    uint64_t adopted_at_ns;     /* since when they do */
+    uint64_t asked_at_ns;   /* when SIGTERM was sent; 0: it wasn't */
+    bool wants_reaper;      /* and it may not be too late for one */
+    bool has_reaper;        /* orphans come to the root */
+    uint64_t adopted_at_ns; /* since when they do */
+    uint32_t adopt_tries;
     uint64_t adopt_instruction; /* a system call's, in the root's memory */
     int32_t adopted_through;    /* the thread of the root that made the call; 0: it was so before */
     bool all_are_traced;        /* none is a member but who is traced, with all that it forks */
@@ -182,6 +183,7 @@ struct pi_kill_tree {
     size_t fork_count;
     bool is_read; /* forks are told from here on at once, no longer kept in `forks` */
     size_t process_count;
+    uint32_t dead_thread_count; /* that pi_kill_has_ended has seen */
     uint32_t cgroup_count;
     uint32_t ancestor_count;
     pi_kill_index members_by_pid;
@@ -203,7 +205,8 @@ void pi_kill_job(pi_helper *helper, void *tree);
 
 /* --- kill_read.c: /proc --- */
 
-/* The process with this pid, which may be a zombie: 0 or a negative errno. */
+/* The process with this pid, which may be a zombie: 0 or a negative errno, -EAGAIN where it
+ * seemed to be changing its first thread all the time. */
 int pi_kill_read_process(const pi_kill_tree *tree, int32_t pid, pi_kill_process *process);
 /* All processes into tree->processes. Hears of forks meanwhile. */
 int pi_kill_read_all(pi_kill_tree *tree);
