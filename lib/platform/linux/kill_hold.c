@@ -21,7 +21,11 @@ static void hold_member(pi_kill_tree *tree, pi_kill_member *member) {
     pi_kill_tie(tree, member);
     if (member->has_ended || member->is_other_users)
         return;
-    if (member->hold == PI_KILL_RUNS)
+    /* Once more when all have stopped: a thread that one began to make before it was seized isn't
+     * traced, and is there by then. */
+    bool is_partial =
+        member->hold == PI_KILL_SEIZED && member->running_threads == 0 && !member->is_whole;
+    if (member->hold == PI_KILL_RUNS || is_partial)
         pi_kill_seize(tree, member);
     /* Where no link is lost there is nothing to stop for. */
     bool must_stand = tree->phase == PI_KILL_HOLDING && tree->events < 0 && !tree->has_reaper;

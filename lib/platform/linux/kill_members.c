@@ -192,6 +192,7 @@ pi_kill_member *pi_kill_note_seized(pi_kill_tree *tree, int32_t pid) {
     if (member == NULL)
         return NULL;
     member->hold = PI_KILL_SEIZED;
+    member->is_whole = true; /* with all that its first thread makes */
     pi_kill_tie(tree, member);
     return member;
 }

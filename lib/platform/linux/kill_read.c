@@ -177,6 +177,10 @@ static int32_t next_number(numbers *list) {
     }
 }
 
+static bool is_gone(long result) {
+    return result == -ENOENT || result == -ESRCH;
+}
+
 int pi_kill_read_all(pi_kill_tree *tree) {
     numbers pids;
     int result = open_numbers(tree, ".", &pids);
@@ -208,42 +212,52 @@ char pi_kill_thread_state(const pi_kill_tree *tree, int32_t pid, int32_t tid) {
     pi_kill_process thread;
     put_text(put_number(put_text(put_number(path, pid), "/task/"), tid), "/stat");
     long length = read_file(tree, path, bytes, sizeof bytes);
-    return length > 0 && parse_stat(bytes, bytes + length, &thread) ? thread.state : 'X';
+    if (length < 0)
+        return is_gone(length) ? 'X' : '?';
+    return parse_stat(bytes, bytes + length, &thread) ? thread.state : 'X';
 }
 
 bool pi_kill_each_thread(pi_kill_tree *tree, int32_t pid,
                          bool (*visit)(pi_kill_tree *tree, int32_t pid, int32_t tid)) {
     char path[PATH_CAPACITY];
     numbers tids;
+    tree->listed_thread_count = 0;
     put_text(put_number(path, pid), "/task");
-    if (open_numbers(tree, path, &tids) != 0)
-        return true;
+    int result = open_numbers(tree, path, &tids);
+    if (result != 0)
+        return is_gone(result);
     int32_t tid;
-    while ((tid = next_number(&tids)) != 0)
+    for (; (tid = next_number(&tids)) != 0; tree->listed_thread_count++)
         if (!visit(tree, pid, tid)) {
             raw_close(tids.directory);
             return false;
         }
-    return true;
+    return tids.error == 0 || is_gone(tids.error);
 }
 
-static bool count_dead_thread(pi_kill_tree *tree, int32_t pid, int32_t tid) {
-    bool is_dead = pi_kill_thread_state(tree, pid, tid) == 'Z';
-    tree->dead_thread_count += is_dead;
-    return is_dead;
+uint32_t pi_kill_count_threads(const pi_kill_tree *tree, int32_t pid) {
+    enum { LINKS_OF_DIRECTORY = 2 }; /* and one for each thread */
+    char path[PATH_CAPACITY];
+    struct stat about = {.st_nlink = LINKS_OF_DIRECTORY};
+    put_text(put_number(path, pid), "/task");
+    raw_call(SYS_newfstatat, tree->proc, (long)path, (long)&about, 0);
+    return (uint32_t)about.st_nlink - LINKS_OF_DIRECTORY;
+}
+
+static bool is_dead_thread(pi_kill_tree *tree, int32_t pid, int32_t tid) {
+    return pi_kill_thread_state(tree, pid, tid) == 'Z';
 }
 
 bool pi_kill_has_ended(pi_kill_tree *tree, int32_t pid) {
     pi_kill_process process;
     int result = pi_kill_read_process(tree, pid, &process);
     if (result != 0)
-        return result == -ENOENT || result == -ESRCH;
+        return is_gone(result);
     if (process.state != 'Z' || process.thread_count == 1)
         return process.state == 'Z';
-    /* The first thread may have ended before the others, one of which a listing can miss. */
-    tree->dead_thread_count = 0;
-    return pi_kill_each_thread(tree, pid, count_dead_thread) &&
-           tree->dead_thread_count >= process.thread_count;
+    /* The first thread may have ended before the others. */
+    return pi_kill_each_thread(tree, pid, is_dead_thread) &&
+           tree->listed_thread_count >= process.thread_count;
 }
 
 int32_t pi_kill_read_status(const pi_kill_tree *tree, int32_t tid, const char *key) {

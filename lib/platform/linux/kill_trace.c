@@ -19,6 +19,7 @@
 enum {
     FORK_OPTIONS = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE,
     LARGEST_PASSES = 100,
+    REFUSED_PASSES = 4, /* until a thread that can't be seized is one that we may not */
     MOST_AT_ONCE = 512,
     EVENT_SHIFT = 16,
     EVENT_STOP = 128, /* PTRACE_EVENT_STOP, which libc's header lacks */
@@ -47,8 +48,9 @@ static pi_kill_member *member_of(pi_kill_tree *tree, int32_t value) {
     return &tree->members[value >> STATE_BITS];
 }
 
-/* The thread isn't waited for any more. */
+/* The thread isn't waited for any more. One that slept may have been in a fork all the time. */
 static void uncount(pi_kill_member *member, int state) {
+    member->is_whole &= state != ASLEEP;
     member->running_threads -= state == RUNS;
     member->sleeping_threads -= state == ASLEEP;
 }
@@ -77,9 +79,17 @@ static void add_attached(pi_kill_tree *tree, pi_kill_member *member, int32_t tid
     add_thread(tree, member, tid, tree->phase == PI_KILL_FOLLOWING ? FOLLOWED : RUNS);
 }
 
+/* Tells the thread to stop; false where we don't trace who has this number. */
+static bool tell_to_stop(int32_t tid) {
+    return raw_ptrace(PTRACE_INTERRUPT, tid, 0, 0) != -ESRCH;
+}
+
+/* Known threads are told once more: in execve one that isn't seized may have taken the number of
+ * the first. */
 static bool seize_thread(pi_kill_tree *tree, int32_t pid, int32_t tid) {
     pi_kill_member *member = pi_kill_find_member(tree, pid);
-    if (member == NULL || pi_kill_index_find(&tree->threads, tid) >= 0)
+    int32_t value = pi_kill_index_find(&tree->threads, tid);
+    if (member == NULL || (value >= 0 && (state_of(value) == STRANGER || tell_to_stop(tid))))
         return true;
     tree->has_begun = true;
     long result = raw_ptrace(PTRACE_SEIZE, tid, 0, FORK_OPTIONS);
@@ -87,14 +97,17 @@ static bool seize_thread(pi_kill_tree *tree, int32_t pid, int32_t tid) {
         add_attached(tree, member, tid);
         return true;
     }
-    if (result != 0)
+    if (result != 0) {
+        tree->missed_thread = true;
         return true;
+    }
     tree->found_untraced = true;
+    if (!tell_to_stop(tid)) /* seizing waits for the end of an execve, which changes the number */
+        tell_to_stop(tid = pid);
     if (is_thread_of(tree, member, tid))
         add_thread(tree, member, tid, RUNS);
     else
         pi_kill_index_set(&tree->threads, tid, STRANGER);
-    raw_ptrace(PTRACE_INTERRUPT, tid, 0, 0);
     return true;
 }
 
@@ -129,21 +142,30 @@ void pi_kill_disown(pi_kill_tree *tree, int32_t tid) {
         pi_kill_index_set(&tree->threads, tid, STRANGER);
 }
 
-void pi_kill_seize(pi_kill_tree *tree, pi_kill_member *member) {
-    bool had_news = tree->heard_news;
-    if (!tree->never_trace) {
-        arm_watchdog(tree);
-        seize_thread(tree, member->pid, member->pid); /* before it forks once more */
-        for (int pass = 0; pass < LARGEST_PASSES; pass++) {
-            tree->heard_news = false;
-            pi_kill_each_thread(tree, member->pid, seize_thread);
-            if (!tree->heard_news)
-                break;
-            had_news = true;
-        }
-        disarm_watchdog(tree);
+/* Until a pass finds none that isn't known. */
+static void seize_threads(pi_kill_tree *tree, pi_kill_member *member) {
+    arm_watchdog(tree);
+    seize_thread(tree, member->pid, member->pid); /* before it forks once more */
+    for (int pass = 0; pass < LARGEST_PASSES; pass++) {
+        uint32_t thread_count = pi_kill_count_threads(tree, member->pid);
+        tree->heard_news = tree->missed_thread = false;
+        pi_kill_each_thread(tree, member->pid, seize_thread);
+        if (!tree->heard_news && tree->listed_thread_count >= thread_count &&
+            (!tree->missed_thread || pass >= REFUSED_PASSES))
+            break;
     }
-    tree->heard_news = had_news;
+    disarm_watchdog(tree);
+}
+
+void pi_kill_seize(pi_kill_tree *tree, pi_kill_member *member) {
+    bool had_news = tree->heard_news, had_untraced = tree->found_untraced;
+    bool have_stopped = member->hold == PI_KILL_SEIZED && member->running_threads == 0;
+    tree->found_untraced = false;
+    if (!tree->never_trace)
+        seize_threads(tree, member);
+    member->is_whole = have_stopped && !tree->found_untraced;
+    tree->heard_news = had_news || tree->found_untraced;
+    tree->found_untraced |= had_untraced;
     if (member->hold != PI_KILL_RUNS)
         return;
     member->hold = PI_KILL_REFUSED;
@@ -310,7 +332,7 @@ bool pi_kill_is_held(pi_kill_tree *tree, pi_kill_member *member) {
         return true;
     switch (member->hold) {
     case PI_KILL_SEIZED:
-        return member->running_threads == 0;
+        return member->running_threads == 0 && member->is_whole;
     case PI_KILL_REFUSED:
         return tree->events >= 0 || tree->has_reaper || member->os_errno != 0;
     case PI_KILL_STOPPED:

@@ -58,6 +58,7 @@ typedef struct pi_kill_member {
     bool had_stopped;            /* before we came */
     bool was_there;              /* it lived when we first looked at it */
     bool is_last;                /* the host: when all others are gone */
+    bool is_whole;               /* no thread is left that isn't traced */
     bool is_reaper;              /* gets the others' orphans: when all but the host are gone */
     char name[17];
 } pi_kill_member;
@@ -183,7 +184,8 @@ struct pi_kill_tree {
     size_t fork_count;
     bool is_read; /* forks are told from here on at once, no longer kept in `forks` */
     size_t process_count;
-    uint32_t dead_thread_count; /* that pi_kill_has_ended has seen */
+    bool missed_thread;           /* one couldn't be seized: it is going, or we may not */
+    uint32_t listed_thread_count; /* by the last pi_kill_each_thread */
     uint32_t cgroup_count;
     uint32_t ancestor_count;
     pi_kill_index members_by_pid;
@@ -210,10 +212,14 @@ void pi_kill_job(pi_helper *helper, void *tree);
 int pi_kill_read_process(const pi_kill_tree *tree, int32_t pid, pi_kill_process *process);
 /* All processes into tree->processes. Hears of forks meanwhile. */
 int pi_kill_read_all(pi_kill_tree *tree);
-/* Calls for each thread until the function says false, which is the answer. */
+/* Calls for each thread until the function says false, which is the answer; false, too, where they
+ * can't be listed, for want of descriptors, say. */
 bool pi_kill_each_thread(pi_kill_tree *tree, int32_t pid,
                          bool (*visit)(pi_kill_tree *tree, int32_t pid, int32_t tid));
-/* The state letter of a thread; 'X' when it is gone. */
+/* How many threads there are; 0 where that can't be told. A walk that began later and listed fewer
+ * has missed some, as it can behind one that goes meanwhile. */
+uint32_t pi_kill_count_threads(const pi_kill_tree *tree, int32_t pid);
+/* The state letter of a thread; 'X' when it is gone, '?' where that can't be told. */
 char pi_kill_thread_state(const pi_kill_tree *tree, int32_t pid, int32_t tid);
 /* Dead, or a zombie with no thread alive. False where that can't be told. */
 bool pi_kill_has_ended(pi_kill_tree *tree, int32_t pid);
