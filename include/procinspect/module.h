@@ -104,7 +104,8 @@ PROCINSPECT_API void procinspect_module_query_init(procinspect_module_query *que
 
 /*
  * procinspect_module_list_read gives a list that is the caller's, to be freed with this. A kernel
- * thread and a zombie have no modules: an empty list. Errors: INVALID_ARGUMENT, NOT_FOUND, GONE,
+ * thread and a zombie have no modules: an empty list. A process in the middle of execve is waited
+ * for, 20 ms at most, and then an IO error (EBUSY). Errors: INVALID_ARGUMENT, NOT_FOUND, GONE,
  * REPLACED, PERMISSION (the kernel doesn't let this user read that process's maps), IO, TOO_LARGE
  * (maps of more than 64 MiB), NO_MEMORY, NO_RESOURCES.
  */

@@ -12,6 +12,7 @@
 #include "platform/linux/living.h"
 #include "platform/linux/module_info.h"
 #include "platform/linux/module_mappings.h"
+#include "platform/linux/program_start.h"
 
 static const size_t largest_maps = (size_t)64 * 1024 * 1024;
 
@@ -333,10 +334,10 @@ static int32_t read_maps(const pi_process *process, const pi_process *files, pi_
     return PROCINSPECT_OK;
 }
 
-int32_t pi_modules_read(const pi_process *process, uint64_t base_address, uint64_t members,
-                        pi_arena *arena, procinspect_module_list *list, procinspect_error *error) {
+/* By the files of a thread that lives. */
+static int32_t read_once(const pi_process *process, uint64_t base_address, uint64_t members,
+                         pi_arena *arena, procinspect_module_list *list, procinspect_error *error) {
     pi_buffer maps = {0};
-    procinspect_module_list found;
     pi_living living = {0};
     pi_process files = *process;
     int32_t result, turned;
@@ -344,7 +345,7 @@ int32_t pi_modules_read(const pi_process *process, uint64_t base_address, uint64
         result = read_maps(process, &files, &maps, error);
         if (result == PROCINSPECT_OK)
             result = read_modules(&files, (pi_bytes){maps.data, maps.length}, base_address, members,
-                                  arena, &found, error);
+                                  arena, list, error);
         /* Had the thread ended meanwhile, the objects couldn't be read, all or some. */
         turned = pi_living_may_help(result)
                      ? pi_living_turn_process(process, &living, &files, error)
@@ -352,8 +353,30 @@ int32_t pi_modules_read(const pi_process *process, uint64_t base_address, uint64
     } while (turned == PI_LIVING_TURNED);
     pi_living_close(process, &files);
     pi_buffer_free(&maps);
-    if (turned != PI_LIVING_STANDS)
-        return turned;
+    return turned != PI_LIVING_STANDS ? turned : result;
+}
+
+/* Of a process that had none: in the middle of execve the old ones are gone, and the new ones not
+ * there yet. Looked at first: what has none behind a program's start has none. */
+static int32_t read_again(const pi_process *process, uint64_t base_address, uint64_t members,
+                          pi_arena *arena, procinspect_module_list *list,
+                          procinspect_error *error) {
+    for (int look = 0; look < PI_PROGRAM_START_LOOKS; look++) {
+        bool was_starting = pi_program_is_starting(process->directory, "stat");
+        int32_t result = read_once(process, base_address, members, arena, list, error);
+        if (result != PROCINSPECT_OK || list->count != 0 || !was_starting)
+            return result;
+        pi_program_start_pause();
+    }
+    return pi_error_set(error, PROCINSPECT_ERROR_IO, EBUSY, "%s", pi_starting_reason);
+}
+
+int32_t pi_modules_read(const pi_process *process, uint64_t base_address, uint64_t members,
+                        pi_arena *arena, procinspect_module_list *list, procinspect_error *error) {
+    procinspect_module_list found;
+    int32_t result = read_once(process, base_address, members, arena, &found, error);
+    if (result == PROCINSPECT_OK && found.count == 0)
+        result = read_again(process, base_address, members, arena, &found, error);
     if (result != PROCINSPECT_OK)
         return result;
     if (base_address != 0 && found.count == 0)

@@ -11,8 +11,7 @@
 const char pi_starting_reason[] = "The process is about to start another program (execve) and "
                                   "shows nothing of it yet; ask again.";
 
-/* How long an execve may take from there on: 20 ms, though pages of the program may be read. */
-enum { LOOKS = 20, LOOK_INTERVAL_NS = 1000000 };
+enum { LOOK_INTERVAL_NS = 1000000 };
 /* proc(5) numbers them: the size of the memory; where the program's code begins, 1 where we may not
  * know; and the last thing that execve sets. */
 enum { FIELD_STATE = 3, FIELD_MEMORY = 23, FIELD_START_CODE = 26, FIELD_ENVIRONMENT_END = 51 };
@@ -41,7 +40,7 @@ bool pi_stat_is_starting_program(const char *bytes, size_t length) {
     return memory != 0 && start_code != 1 && environment_end == 0;
 }
 
-static bool is_starting(int directory, const char *stat_path) {
+bool pi_program_is_starting(int directory, const char *stat_path) {
     pi_stat_text text;
     pi_stat stat;
     ssize_t length = pi_proc_read_once(directory, stat_path, text.bytes, sizeof text.bytes);
@@ -51,16 +50,19 @@ static bool is_starting(int directory, const char *stat_path) {
            pi_stat_is_starting_program(text.bytes, (size_t)length);
 }
 
+void pi_program_start_pause(void) {
+    nanosleep(&(struct timespec){.tv_nsec = LOOK_INTERVAL_NS}, NULL);
+}
+
 int pi_program_file_read(int directory, const char *stat_path, const char *path, size_t limit,
                          pi_buffer *buffer) {
-    static const struct timespec interval = {.tv_nsec = LOOK_INTERVAL_NS};
-    for (int look = 0; look < LOOKS; look++) {
+    for (int look = 0; look < PI_PROGRAM_START_LOOKS; look++) {
         /* Looked at first: what is empty behind a program's start is so. */
-        bool was_starting = is_starting(directory, stat_path);
+        bool was_starting = pi_program_is_starting(directory, stat_path);
         int result = pi_proc_read_bytes(directory, path, buffer, limit);
         if (result != 0 || buffer->length != 0 || !was_starting)
             return result;
-        nanosleep(&interval, NULL);
+        pi_program_start_pause();
     }
     return -EBUSY;
 }

@@ -16,6 +16,13 @@
 int pi_program_file_read(int directory, const char *stat_path, const char *path, size_t limit,
                          pi_buffer *buffer);
 
+/* The parts of it, for who reads another file that the new program has yet to fill: whether execve
+ * has come so far, by the file stat; the pause between two looks; and how many there are, 20 ms in
+ * all, though pages of the program may be read. */
+bool pi_program_is_starting(int directory, const char *stat_path);
+void pi_program_start_pause(void);
+enum { PI_PROGRAM_START_LOOKS = 20 };
+
 /* What -EBUSY means, and what to do about it. */
 extern const char pi_starting_reason[];
 
