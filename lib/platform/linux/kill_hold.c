@@ -27,9 +27,7 @@ static void hold_member(pi_kill_tree *tree, pi_kill_member *member) {
         member->hold == PI_KILL_SEIZED && member->running_threads == 0 && !member->is_whole;
     if (member->hold == PI_KILL_RUNS || is_partial)
         pi_kill_seize(tree, member);
-    /* Where no link is lost there is nothing to stop for. */
-    bool must_stand = tree->phase == PI_KILL_HOLDING && tree->events < 0 && !tree->has_reaper;
-    if (member->hold == PI_KILL_REFUSED && must_stand && !member->is_last)
+    if (member->hold == PI_KILL_REFUSED && pi_kill_must_stand(tree, member))
         pi_kill_stop_member(tree, member);
 }
 

@@ -327,6 +327,13 @@ static bool stands(pi_kill_tree *tree, int32_t pid, int32_t tid) {
     return state == 'T' || state == 't' || state == 'D' || state == 'Z' || state == 'X';
 }
 
+/* Of those that can't be traced. Where no link is lost there is nothing to stand still for; who is
+ * only followed runs on, and so does the host. */
+bool pi_kill_must_stand(const pi_kill_tree *tree, const pi_kill_member *member) {
+    return tree->phase == PI_KILL_HOLDING && tree->events < 0 && !tree->has_reaper &&
+           !member->is_last;
+}
+
 bool pi_kill_is_held(pi_kill_tree *tree, pi_kill_member *member) {
     if (member->has_ended)
         return true;
@@ -334,7 +341,7 @@ bool pi_kill_is_held(pi_kill_tree *tree, pi_kill_member *member) {
     case PI_KILL_SEIZED:
         return member->running_threads == 0 && member->is_whole;
     case PI_KILL_REFUSED:
-        return tree->events >= 0 || tree->has_reaper || member->os_errno != 0;
+        return !pi_kill_must_stand(tree, member) || member->os_errno != 0;
     case PI_KILL_STOPPED:
         return pi_kill_each_thread(tree, member->pid, stands);
     default:

@@ -304,7 +304,9 @@ void pi_kill_reap(pi_kill_tree *tree);
 /* Looks which threads of a seized member still run, where they don't report it, and which sleep
  * uninterruptibly. */
 void pi_kill_look_closer(pi_kill_tree *tree, pi_kill_member *member);
-/* Whether the member can't fork or end by itself until it is let go of. */
+/* Of one that can't be traced: whether it is to be stopped instead. */
+bool pi_kill_must_stand(const pi_kill_tree *tree, const pi_kill_member *member);
+/* Whether the member can't fork or end by itself until it is let go of, where that can be had. */
 bool pi_kill_is_held(pi_kill_tree *tree, pi_kill_member *member);
 /* For who lets a standing thread run until it stops again: the signal that it has yet to take, or
  * 0; -1 where it doesn't stand. */
