@@ -8,9 +8,11 @@
  */
 
 /* The tree as of when its root became the reaper, where events were lost: what was given to init
- * before that may have been missed. Once members have been asked to end it is too late for that. */
+ * before that may have been missed. Once members have been asked to end it is too late for that,
+ * and who has found no place has found none. */
 static void count_from_adoption(pi_kill_tree *tree) {
-    tree->is_exact = tree->asked_at_ns == 0 || tree->adopted_at_ns < tree->asked_at_ns;
+    tree->is_exact =
+        !tree->is_full && (tree->asked_at_ns == 0 || tree->adopted_at_ns < tree->asked_at_ns);
     if (tree->is_exact)
         tree->read_at_ns = tree->adopted_at_ns;
 }
