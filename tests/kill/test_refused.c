@@ -9,11 +9,9 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -84,21 +82,10 @@ static void end_as(uid_t user, uint32_t user_scope) {
     assert_int_equal(waitpid(host, NULL, 0), host);
 }
 
-static bool is_traced(pid_t pid) {
-    char path[64], text[2048];
-    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    assert_true(file >= 0);
-    ssize_t length = read(file, text, sizeof text - 1);
-    close(file);
-    text[length > 0 ? length : 0] = '\0';
-    return strstr(text, "\nTracerPid:\t0\n") == NULL;
-}
-
 static void check_untouched_and_clear(void) {
     for (int i = 0; i < MEMBERS; i++) {
         assert_int_equal(tree_state(tree->members[i], NULL), 'S');
-        assert_false(is_traced(tree->members[i]));
+        assert_false(tree_is_traced(tree->members[i]));
     }
     for (int i = 0; i < MEMBERS; i++)
         kill(tree->members[i], SIGKILL);

@@ -15,8 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -163,14 +161,6 @@ static void grace(void **state) {
     }
 }
 
-static bool copy_setuid(const char *to) {
-    struct statvfs file_system;
-    char command[512];
-    snprintf(command, sizeof command, "cp '%s' '%s' && chmod 4755 '%s'", TREE_PROGRAM, to, to);
-    return geteuid() == 0 && statvfs("/tmp", &file_system) == 0 &&
-           (file_system.f_flag & ST_NOSUID) == 0 && tree_shell(command) == 0;
-}
-
 static void end_setuid_tree(const char *program, const char *kind) {
     tree_run run;
     bool witnesses_are_well;
@@ -191,7 +181,7 @@ static void setuid_members(void **state) {
     (void)state;
     char program[64];
     snprintf(program, sizeof program, "/tmp/procinspect-setuid-%d", (int)getpid());
-    if (!copy_setuid(program))
+    if (!tree_copy_setuid(program))
         skip();
     for (int i = tree_runs(FEW, MANY); i > 0; i--) {
         end_setuid_tree(program, "wide");

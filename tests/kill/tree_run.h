@@ -57,4 +57,13 @@ int tree_clear(tree_run *run, uint64_t read_at_ns, bool *witnesses_are_well);
 /* The letter of the state of a process, '?' where there is none. */
 char tree_state(pid_t pid, pid_t *parent);
 
+/* It lives, and isn't stopped. */
+bool tree_goes_on(pid_t pid);
+
+bool tree_is_traced(pid_t pid);
+
+/* Copies the program of the trees, below /tmp, so that it runs as root whoever starts it. False
+ * where that can't be. */
+bool tree_copy_setuid(const char *to);
+
 #endif

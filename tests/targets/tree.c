@@ -168,6 +168,18 @@ static _Noreturn void ignore_signals(void) {
     stay_alive();
 }
 
+static void become_root(int number) {
+    (void)number;
+    syscall(SYS_setresuid, 0, 0, 0);
+}
+
+/* Started by an ordinary user as a program that is root's: he may signal it until it is asked to
+ * end, and not any more from then on. */
+static _Noreturn void become_root_when_asked(void) {
+    signal(SIGTERM, become_root);
+    stay_alive();
+}
+
 static _Noreturn void leave_groups(void) {
     if (place % 2 == 0)
         setsid();
@@ -275,6 +287,7 @@ static const struct kind {
     {"runners", run_after_go, CHAINS, CHAINS},
     {"daemons", detach_after_go, CHAINS, CHAINS},
     {"deaf", ignore_signals, 3, 3},
+    {"risers", become_root_when_asked, 2, 2},
     {"groups", leave_groups, 4, 8},
     {"stopped", stop_itself, 3, 3},
     {"vfork", wait_in_vfork, 3, 3},
