@@ -14,8 +14,9 @@ extern "C" {
  * The routes of Kudu's /api/processes as a function: a request goes in, a response comes out. It
  * knows no server, opens no socket and starts no thread; the host's server parses HTTP,
  * authenticates, and sends what is returned here. It may block for as long as a dump takes, or a
- * kill: its grace, of up to ten minutes, and some seconds. A host with an event loop calls it, and
- * reads the response's stream, on its thread pool.
+ * kill: its grace, of up to ten minutes, and some seconds, or minutes where the kernel hangs
+ * (kill.h). A host with an event loop calls it, and reads the response's stream, on its thread
+ * pool.
  *
  *   GET                  /api/processes              ?allUsers=true
  *   GET                  /api/processes/{id}         ?redact=true

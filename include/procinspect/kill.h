@@ -50,6 +50,16 @@ extern "C" {
  * kernel's process events can be had (the first pid, user and network namespace; for ordinary users
  * since Linux 6.6, and then only while no more come than its sockets have room for) or the process
  * may be traced. Elsewhere a member that forks and ends between two looks can leave a child behind.
+ * And it is 0 where a tree has grown beyond 131,072 members since it was checked: those for whom
+ * there was no place then aren't in the report, and may live on.
+ *
+ * How long does it take? Mostly as long as the members take to end. Where some don't: 5 s to bring
+ * them to stand and timeout_ms for their ends, which INCLUDE_HOST doubles; with a grace, grace_ms
+ * and another 5 s before; more only where the machine is too busy for them to stop. A helper that
+ * hangs in the kernel, as behind a file system that doesn't answer, is ended at the latest 65 s
+ * behind grace_ms and twice timeout_ms, and another one tries without tracing. So the call returns
+ * within 2 * (grace_ms + 2 * timeout_ms) + 140 s, whatever hangs: 160 s by default. With
+ * INCLUDE_HOST calls of other threads that trace the host, too, are waited for before that.
  *
  * Privileges: those of kill(2) for every member, nothing more. Linux 5.9 or later, x86-64.
  */
@@ -129,10 +139,10 @@ typedef struct procinspect_kill_report {
  *
  * Errors before anything is stopped or signalled: INVALID_ARGUMENT; POLICY; GONE, REPLACED;
  * PERMISSION (process 1, a kernel thread, a tree that holds the calling process, a member that the
- * kernel lets this user not signal: the message says which); TOO_LARGE (more than 131,072 members);
- * UNSUPPORTED (a context with its own proc_root, this system); NO_MEMORY, NO_RESOURCES. Errors that
- * can come later, too: CANCELLED; IO (the helper was killed); TIMED_OUT (it hung twice, in the
- * kernel, for the limits and a minute each); PERMISSION (a seccomp filter of the host's killed it);
+ * kernel lets this user not signal: the message says which); TOO_LARGE (more than 131,072 members,
+ * or 262,144 processes on the system); UNSUPPORTED (a context with its own proc_root, this system);
+ * NO_MEMORY, NO_RESOURCES. Errors that can come later, too: CANCELLED; IO (the helper was killed);
+ * TIMED_OUT (it hung twice, see above); PERMISSION (a seccomp filter of the host's killed it);
  * NO_MEMORY, NO_RESOURCES (for another attempt, or for the report of a tree that has been ended).
  * Members that still live run on then, SIGKILL pending for those that it was sent to.
  */
