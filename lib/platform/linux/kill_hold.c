@@ -13,7 +13,7 @@ enum { STEP_NS = 2000000, WHOLE_LOOK = 5, PARTIAL_LOOK = 1, QUIET = 10 };
 enum { LEAST_PASSES = 40 };
 
 static const uint64_t hold_limit_ns = UINT64_C(5000000000);
-static const uint64_t release_limit_ns = UINT64_C(200000000);
+static const uint64_t release_limit_ns = UINT64_C(5000000000);
 /* That nothing but threads in D is waited for: those in a fork wake by then. */
 static const uint64_t patience_ns = UINT64_C(100000000);
 
@@ -124,13 +124,27 @@ void pi_kill_hold_all(pi_kill_tree *tree) {
     tree->all_are_traced = quiet >= QUIET && tree->has_reaper && !has_untraced(tree);
 }
 
+static bool has_running(pi_kill_tree *tree) {
+    bool found = false;
+    for (uint32_t i = tree->live_count; i-- > 0;) {
+        pi_kill_member *member = pi_kill_live_member(tree, i);
+        pi_kill_look_closer(tree, member);
+        found = found || member->running_threads != 0;
+    }
+    return found;
+}
+
+/* Who is let go of before he stands may find the call interrupted that he was in: only those that
+ * sleep in the kernel, where nothing interrupts them, aren't waited for. */
 void pi_kill_release_all(pi_kill_tree *tree) {
-    uint64_t until = raw_now_ns() + release_limit_ns;
+    uint64_t begin = raw_now_ns(), passed_ns;
     interrupt_all(tree);
     pi_kill_undo_adoption(tree);
-    while (raw_now_ns() < until && pi_kill_wait(tree, STEP_NS))
-        ;
-    for (uint32_t i = tree->live_count; i-- > 0;)
-        pi_kill_detach(tree, pi_kill_live_member(tree, i));
+    do {
+        pi_kill_wait(tree, STEP_NS);
+        for (uint32_t i = tree->live_count; i-- > 0;)
+            pi_kill_detach(tree, pi_kill_live_member(tree, i));
+        passed_ns = raw_now_ns() - begin;
+    } while (tree->has_tracees && passed_ns < (has_running(tree) ? release_limit_ns : patience_ns));
     pi_kill_continue_stopped(tree);
 }
