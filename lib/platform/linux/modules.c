@@ -357,14 +357,15 @@ static int32_t read_once(const pi_process *process, uint64_t base_address, uint6
 }
 
 /* Of a process that had none: in the middle of execve the old ones are gone, and the new ones not
- * there yet. Looked at first: what has none behind a program's start has none. */
+ * there yet. */
 static int32_t read_again(const pi_process *process, uint64_t base_address, uint64_t members,
                           pi_arena *arena, procinspect_module_list *list,
                           procinspect_error *error) {
     for (int look = 0; look < PI_PROGRAM_START_LOOKS; look++) {
-        bool was_starting = pi_program_is_starting(process->directory, "stat");
+        pi_program_look before = pi_program_look_at(process->directory, "stat");
         int32_t result = read_once(process, base_address, members, arena, list, error);
-        if (result != PROCINSPECT_OK || list->count != 0 || !was_starting)
+        if (result != PROCINSPECT_OK || list->count != 0 ||
+            pi_program_stood(before, pi_program_look_at(process->directory, "stat")))
             return result;
         pi_program_start_pause();
     }

@@ -3,6 +3,7 @@
 #define PI_PLATFORM_LINUX_PROGRAM_START_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/io.h"
 
@@ -16,10 +17,18 @@
 int pi_program_file_read(int directory, const char *stat_path, const char *path, size_t limit,
                          pi_buffer *buffer);
 
-/* The parts of it, for who reads another file that the new program has yet to fill: whether execve
- * has come so far, by the file stat; the pause between two looks; and how many there are, 20 ms in
- * all, though pages of the program may be read. */
-bool pi_program_is_starting(int directory, const char *stat_path);
+/*
+ * The parts of it, for who reads another file that the new program has yet to fill: how far execve
+ * has come, by the file stat; that one program ran from a look before the reading to one behind it,
+ * so that what was empty is so; the pause between two rounds; and how many there are, 20 ms in all,
+ * though pages of the program may be read.
+ */
+typedef struct pi_program_look {
+    bool is_starting;
+    uint64_t start_stack; /* 0 where the kernel doesn't tell this user */
+} pi_program_look;
+pi_program_look pi_program_look_at(int directory, const char *stat_path);
+bool pi_program_stood(pi_program_look before, pi_program_look after);
 void pi_program_start_pause(void);
 enum { PI_PROGRAM_START_LOOKS = 20 };
 
