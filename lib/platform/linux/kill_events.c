@@ -62,21 +62,16 @@ static bool enlarge_buffer(int events) {
     return false;
 }
 
-/* What tells our subscription from those of others, whose answers come to all: pids don't, since
- * every namespace has its own. */
-typedef struct cookie {
-    uint32_t seq;
-    uint32_t ack;
-} cookie;
-
-static long subscribe(int events, cookie ours, uint32_t operation) {
+/* `cookie` tells the answer to us from those to others, which come to all: pids don't, since every
+ * namespace has its own. It is the message's ack; the kernel counts its answers in seq, as it does
+ * its events, whatever was asked with. */
+static long subscribe(int events, uint32_t cookie, uint32_t operation) {
     subscription asked = {.operation = operation};
     asked.header.nlmsg_len = NLMSG_LENGTH(sizeof asked.message + sizeof asked.operation);
     asked.header.nlmsg_type = NLMSG_DONE;
     asked.message.id.idx = CN_IDX_PROC;
     asked.message.id.val = CN_VAL_PROC;
-    asked.message.seq = ours.seq;
-    asked.message.ack = ours.ack;
+    asked.message.ack = cookie;
     asked.message.len = sizeof asked.operation;
     return raw_call6(SYS_sendto, events, (long)&asked, asked.header.nlmsg_len, 0, 0, 0);
 }
@@ -109,12 +104,12 @@ static uint64_t now_since_boot_ns(void) {
 
 /* The answer to a subscription is there when the call that asked returns. Where the kernel has no
  * events for us (another namespace, no permission) there is none, or one with an error. */
-static bool was_accepted(pi_kill_tree *tree, int events, cookie ours) {
+static bool was_accepted(pi_kill_tree *tree, int events, uint32_t cookie) {
     event_message message;
     long length;
     while ((length = receive(events, &message)) >= 0)
         if (is_event(&message, length) && message.event.what == PROC_EVENT_NONE &&
-            message.message.seq == ours.seq && message.message.ack == ours.ack + 1) {
+            message.message.ack == cookie + 1) {
             tree->events_epoch_ns = now_since_boot_ns() - message.event.timestamp_ns;
             return message.event.event_data.ack.err == 0;
         }
@@ -124,12 +119,13 @@ static bool was_accepted(pi_kill_tree *tree, int events, cookie ours) {
 /* Events come as soon as the socket is bound, where others have subscribed before. */
 static bool open_subscription(pi_kill_tree *tree, int events) {
     struct sockaddr_nl group = {.nl_family = AF_NETLINK, .nl_groups = CN_IDX_PROC};
-    cookie ours;
+    uint32_t cookie;
     tree->events_are_sure = enlarge_buffer(events);
     filter_events(events);
-    return raw_call(SYS_getrandom, (long)&ours, sizeof ours, 0, 0) == sizeof ours &&
+    return raw_call(SYS_getrandom, (long)&cookie, sizeof cookie, 0, 0) == sizeof cookie &&
            raw_call(SYS_bind, events, (long)&group, sizeof group, 0) == 0 &&
-           subscribe(events, ours, PROC_CN_MCAST_LISTEN) > 0 && was_accepted(tree, events, ours);
+           subscribe(events, cookie, PROC_CN_MCAST_LISTEN) > 0 &&
+           was_accepted(tree, events, cookie);
 }
 
 void pi_kill_open_events(pi_kill_tree *tree) {
@@ -171,7 +167,7 @@ void pi_kill_read_events(pi_kill_tree *tree) {
 void pi_kill_close_events(pi_kill_tree *tree) {
     if (tree->events < 0)
         return;
-    subscribe(tree->events, (cookie){0, 0}, PROC_CN_MCAST_IGNORE);
+    subscribe(tree->events, 0, PROC_CN_MCAST_IGNORE);
     raw_close(tree->events);
     tree->events = -1;
 }
