@@ -27,9 +27,23 @@ static void remove_from_live(pi_kill_tree *tree, const pi_kill_member *member) {
     tree->members[last].live_place = member->live_place;
 }
 
-/* Until a process has been waited for nobody else can have its number. */
+/* That it is the process that was found or heard of, and not a later owner of its number. When a
+ * fork was heard of the number was free until then: whoever has it, and started no later, is it. */
+static bool is_same(const pi_kill_member *member, const pi_kill_process *process) {
+    return member->start_ticks != 0 ? process->start_ticks == member->start_ticks
+                                    : process->start_ticks <= member->latest_start_ticks;
+}
+
+/* Until a process has been waited for nobody else can have its number. Of one that neither a
+ * descriptor nor tracing holds its start tells whether that has been. */
 static bool keeps_its_number(pi_kill_tree *tree, pi_kill_member *member) {
-    return member->is_tied && !member->has_ended && pi_kill_send(tree, member, 0) != -ESRCH;
+    pi_kill_process owner;
+    if (!member->is_tied || member->has_ended)
+        return false;
+    if (member->pidfd >= 0 || pi_kill_keeps_number(tree, member))
+        return pi_kill_send(tree, member, 0) != -ESRCH;
+    int result = pi_kill_read_process(tree, member->pid, &owner);
+    return result == 0 ? is_same(member, &owner) : result != -ENOENT && result != -ESRCH;
 }
 
 /* Those that came and went unseen would fill the table where forking never pauses. */
@@ -96,13 +110,6 @@ static pi_kill_member *add_member(pi_kill_tree *tree, const pi_kill_process *pro
     add_to_live(tree, member);
     tree->heard_news = true;
     return member;
-}
-
-/* That it is the process that was found or heard of, and not a later owner of its number. When a
- * fork was heard of the number was free until then: whoever has it, and started no later, is it. */
-static bool is_same(const pi_kill_member *member, const pi_kill_process *process) {
-    return member->start_ticks != 0 ? process->start_ticks == member->start_ticks
-                                    : process->start_ticks <= member->latest_start_ticks;
 }
 
 /* 0; -ESRCH where it has ended; another negative errno where that can't be told. */
