@@ -53,6 +53,16 @@ static bool has_untraced(pi_kill_tree *tree) {
     return false;
 }
 
+/* Whether one can't be traced, and not because it was just ending. */
+static bool has_refused(pi_kill_tree *tree) {
+    for (uint32_t i = tree->live_count; i-- > 0;) {
+        const pi_kill_member *member = pi_kill_live_member(tree, i);
+        if (member->hold == PI_KILL_REFUSED && !pi_kill_has_ended(tree, member->pid))
+            return true;
+    }
+    return false;
+}
+
 static bool has_sleepers(pi_kill_tree *tree) {
     for (uint32_t i = tree->live_count; i-- > 0;)
         if (pi_kill_live_member(tree, i)->sleeping_threads != 0)
@@ -67,7 +77,8 @@ static int weight_of_look(const pi_kill_tree *tree) {
 /*
  * Looks at /proc in a row that find nobody whom we had to seize ourselves show that all are traced:
  * whom a look misses, because he came and went between its reads, leaves an orphan to the root. But
- * they count only when all have stopped once: a fork that began before is nobody's yet.
+ * they count only when all have stopped once: a fork that began before is nobody's yet. Where one
+ * can't be traced that is never shown, and what it forks goes on being new.
  */
 void pi_kill_follow_all(pi_kill_tree *tree) {
     uint64_t begin = raw_now_ns(), still_since = begin, now = begin;
@@ -85,6 +96,8 @@ void pi_kill_follow_all(pi_kill_tree *tree) {
         if (!held)
             still_since = now;
         held = held && (!has_sleepers(tree) || now - still_since >= patience_ns);
+        if (held && has_refused(tree))
+            return;
         if (held)
             pi_kill_look_again(tree);
         quiet = held && !tree->found_untraced ? quiet + weight_of_look(tree) : 0;
@@ -114,10 +127,11 @@ void pi_kill_hold_all(pi_kill_tree *tree) {
             pi_kill_adopt(tree);
         bool held = are_held(tree, !had_news);
         had_news = pi_kill_wait(tree, held ? 0 : STEP_NS);
+        /* Those that can't be traced go on, and make news, until they are killed. */
+        if (held && tree->events >= 0 && (!had_news || has_refused(tree)))
+            return;
         if (!held || had_news)
             quiet = 0;
-        else if (tree->events >= 0)
-            return;
         else
             quiet = pi_kill_look_again(tree) ? 0 : quiet + weight_of_look(tree);
     }

@@ -335,7 +335,7 @@ bool pi_kill_must_stand(const pi_kill_tree *tree, const pi_kill_member *member) 
 }
 
 bool pi_kill_is_held(pi_kill_tree *tree, pi_kill_member *member) {
-    if (member->has_ended)
+    if (member->has_ended || member->is_other_users)
         return true;
     switch (member->hold) {
     case PI_KILL_SEIZED:
