@@ -58,6 +58,7 @@ static void modules(void **state) {
     (void)state;
     procinspect_module_query query;
     procinspect_module_query_init(&query, sizeof query);
+    int succeeded = 0;
     for (int i = 0; i < READINGS; i++) {
         const procinspect_module_list *list;
         procinspect_error error;
@@ -67,11 +68,14 @@ static void modules(void **state) {
         }
         assert_int_not_equal(list->count, 0);
         procinspect_module_list_free(list);
+        succeeded++;
     }
+    assert_true(succeeded > READINGS / 2);
 }
 
 static void the_environment(void **state) {
     (void)state;
+    int succeeded = 0;
     for (int i = 0; i < READINGS; i++) {
         const procinspect_environment *environment;
         procinspect_error error;
@@ -82,7 +86,9 @@ static void the_environment(void **state) {
         assert_int_equal(environment->count, 1);
         assert_string_equal(environment->items[0]->value, "Amsterdam");
         procinspect_environment_free(environment);
+        succeeded++;
     }
+    assert_true(succeeded > READINGS / 2);
 }
 
 int main(void) {

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -141,13 +140,10 @@ static void a_tree_that_holds_the_host(void **state) {
 
 static int set_up(void **state) {
     told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    bystander = fork();
-    if (bystander == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-        for (;;)
-            pause();
-    }
-    return told == MAP_FAILED || bystander < 0 || tree_run_setup(state) != 0;
+    if (told == MAP_FAILED || tree_run_setup(state) != 0)
+        return -1;
+    bystander = tree_start_witness();
+    return 0;
 }
 
 static int end_bystander(void **state) {

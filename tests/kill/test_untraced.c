@@ -12,7 +12,6 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "kill/restrict.h"
@@ -25,7 +24,7 @@ static const struct {
     const char *kind;
     int number;
     size_t least;
-    bool goes_on_forking; /* and so loses links where it is asked to end */
+    bool goes_on_forking; /* and so can lose links where it is asked to end */
 } lasting[] = {
     {"wide", 20, 21, false}, {"deaf", 3, 4, false},    {"stopped", 3, 4, false},
     {"groups", 4, 9, false}, {"vfork", 3, 7, false},   {"deep", 50, 51, false},
@@ -93,12 +92,7 @@ static bool has_events(void) {
     procinspect_kill_options options;
     procinspect_kill_options_init(&options, sizeof options);
     options.flags = PROCINSPECT_KILL_ONLY_CHECK;
-    pid_t child = fork(); /* the test itself may be the init of a namespace */
-    if (child == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-        for (;;)
-            pause();
-    }
+    pid_t child = tree_start_witness(); /* the test itself may be the init of a namespace */
     assert_int_equal(procinspect_process_open(context, child, &process, NULL), PROCINSPECT_OK);
     assert_int_equal(procinspect_kill_tree(process, &options, &report, NULL), PROCINSPECT_OK);
     bool is_exact = report->is_exact;
@@ -122,11 +116,10 @@ static void end_lasting(bool no_events, uint32_t grace_ms) {
     for (int run = tree_runs(FEW, MANY); run > 0; run--)
         for (size_t i = 0; i < sizeof lasting / sizeof lasting[0]; i++) {
             int lost = 0;
-            if (lasting[i].goes_on_forking && grace_ms != 0)
-                continue;
             const procinspect_kill_report *report =
                 end_tree(lasting[i].kind, lasting[i].number, no_events, grace_ms, &lost);
-            if (lost != 0)
+            bool may_lose = lasting[i].goes_on_forking && grace_ms != 0 && !report->is_exact;
+            if (lost != 0 && !may_lose)
                 fail_msg("%s: %d lost, is_exact %d", lasting[i].kind, lost, (int)report->is_exact);
             assert_int_equal(report->survived_count + report->refused_count, 0);
             assert_true(report->count >= lasting[i].least);
@@ -168,35 +161,11 @@ static void after_a_grace(void **state) {
     end_losing(false, GRACE_MS);
 }
 
-/* Members that can't be traced aren't waited for until they are, nor is the last that they fork:
- * SIGTERM is sent at once. The quickest of some runs tells, since other tests may keep the machine
- * busy. */
-static void begin_grace(const char *kind, bool no_events) {
-    enum { LIMIT_MS = 3000 };
-    uint64_t least_ns = UINT64_MAX;
-    for (int run = 0; run < 3; run++) {
-        int lost = 0;
-        const procinspect_kill_report *report = end_tree(kind, 3, no_events, GRACE_MS, &lost);
-        if (report->total_ns < least_ns)
-            least_ns = report->total_ns;
-        procinspect_kill_report_free(report);
-    }
-    assert_true(least_ns / 1000000 < LIMIT_MS);
-}
-
-static void a_grace_begins_without_delay(void **state) {
-    (void)state;
-    begin_grace("wide", true);
-    begin_grace("workers", true);
-    begin_grace("workers", false);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(with_process_events),
         cmocka_unit_test(by_stopping_and_looking_again),
         cmocka_unit_test(after_a_grace),
-        cmocka_unit_test(a_grace_begins_without_delay),
     };
     return cmocka_run_group_tests(tests, tree_run_setup_waiting_for_none, NULL);
 }

@@ -91,7 +91,7 @@ procinspect_context *tree_context(void) {
     return context;
 }
 
-static pid_t start_witness(void) {
+pid_t tree_start_witness(void) {
     pid_t pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -109,14 +109,14 @@ void tree_start(tree_run *run, const char *program, const char *kind, int number
     assert_int_equal(ftruncate(log_file, sizeof *run->log), 0);
     run->log = mmap(NULL, sizeof *run->log, PROT_READ | PROT_WRITE, MAP_SHARED, log_file, 0);
     assert_ptr_not_equal(run->log, MAP_FAILED);
-    run->witnesses[0] = start_witness();
+    run->witnesses[0] = tree_start_witness();
     run->root = fork();
     if (run->root == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
         execl(program != NULL ? program : TREE_PROGRAM, "tree", log_path, kind, text, (char *)NULL);
         _exit(127);
     }
-    run->witnesses[1] = start_witness();
+    run->witnesses[1] = tree_start_witness();
     for (int i = 0; i < READY_STEPS && !atomic_load(&run->log->ready); i++)
         sleep_us(500);
     assert_int_equal(atomic_load(&run->log->ready), 1);

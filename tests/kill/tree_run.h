@@ -54,6 +54,9 @@ const procinspect_kill_report *tree_end(const tree_run *run,
  */
 int tree_clear(tree_run *run, uint64_t read_at_ns, bool *witnesses_are_well);
 
+/* A process outside the tree that only waits, until it is killed or the test ends. */
+pid_t tree_start_witness(void);
+
 /* The letter of the state of a process, '?' where there is none. */
 char tree_state(pid_t pid, pid_t *parent);
 

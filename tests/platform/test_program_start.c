@@ -39,6 +39,17 @@ static void one_that_the_kernel_does_not_tell_of(void **state) {
     assert_false(is_starting("8364032", "1", "0", " 0\n"));
 }
 
+static void one_program_between_two_looks(void **state) {
+    (void)state;
+    const pi_program_look one = {false, 0x7ffc1000}, other = {false, 0x7ffd2000};
+    const pi_program_look starting = {true, 0x7ffc1000}, untold = {false, 0};
+    assert_true(pi_program_stood(one, one));
+    assert_true(pi_program_stood(untold, untold));
+    assert_false(pi_program_stood(one, other)); /* it executed another meanwhile */
+    assert_false(pi_program_stood(one, starting));
+    assert_false(pi_program_stood(starting, one));
+}
+
 static void one_without_memory(void **state) {
     (void)state;
     assert_false(is_starting("0", "0", "0", " 0\n"));
@@ -60,6 +71,7 @@ int main(void) {
         cmocka_unit_test(a_program_that_runs),
         cmocka_unit_test(one_that_has_no_environment_yet),
         cmocka_unit_test(one_that_the_kernel_does_not_tell_of),
+        cmocka_unit_test(one_program_between_two_looks),
         cmocka_unit_test(one_without_memory),
         cmocka_unit_test(lines_that_end_early_or_are_none),
     };
