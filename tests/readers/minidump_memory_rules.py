@@ -1,0 +1,56 @@
+"""The rules for a dump's memory: what its lists say of it, and what has to be in them. See
+minidump_rules.py, which holds a dump to them, too.
+"""
+
+RULES = []
+
+
+def rule(function):
+    RULES.append(function)
+    return function
+
+
+@rule
+def stacks_in_memory_list(dump):
+    """LLDB unwinds from MemoryList only."""
+    for thread in dump.threads:
+        region = region_of(dump, thread.stack_start, thread.stack_bytes)
+        if region is None:
+            yield f"stack of thread {thread.tid} at {thread.stack_start:#x} is not in MemoryList"
+        elif region.rva + thread.stack_start - region.start != thread.stack_rva:
+            yield f"stack of thread {thread.tid} is in the file twice"
+
+
+@rule
+def instructions_in_memory_list(dump):
+    for thread in dump.threads:
+        if region_of(dump, dump.program_counter(thread), 1) is None:
+            yield f"thread {thread.tid}: no memory around its pc {dump.program_counter(thread):#x}"
+
+
+def region_of(dump, start, size):
+    return next(
+        (
+            region
+            for region in dump.memory
+            if region.start <= start and start + size <= region.start + region.size
+        ),
+        None,
+    )
+
+
+@rule
+def memory_ranges(dump):
+    """Breakpad refuses the whole list over one such range; LLDB's reads end where a range ends."""
+    end = 0
+    for region in sorted(dump.memory):
+        if region.size == 0:
+            yield f"memory range {region.start:#x} is empty"
+            continue
+        if region.start < end:
+            yield f"memory range {region.start:#x} overlaps the one before"
+        elif region.start == end:
+            yield f"memory range {region.start:#x} could have been joined to the one before"
+        if region.start + region.size > 1 << 64:
+            yield f"memory range {region.start:#x} wraps around"
+        end = max(end, region.start + region.size)
