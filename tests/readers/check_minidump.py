@@ -59,7 +59,10 @@ def summary(dump):
         ],
         "memory_info": [in_hex(region) for region in dump.memory_info],
         "thread_info": [in_hex(info) for info in dump.thread_info],
-        "memory": {"ranges": len(dump.memory), "bytes": sum(region.size for region in dump.memory)},
+        "memory": {
+            "ranges": len(dump.all_memory),
+            "bytes": sum(region.size for region in dump.all_memory),
+        },
     }
 
 

@@ -1,10 +1,16 @@
-"""The rules for the streams that a dump has where a bit of its header's flags asks for them: open
-descriptors, mappings, times of threads. See minidump_rules.py, which holds a dump to them, too.
+"""The rules for the streams that a dump has where a bit of its header's flags asks for them: full
+memory, open descriptors, mappings, times of threads. See minidump_rules.py, which holds a dump to
+them, too.
 """
 
 import minidump_file as md
 
-STREAM_OF_FLAG = {0x4: md.HANDLE_DATA, 0x800: md.MEMORY_INFO, 0x1000: md.THREAD_INFO}
+STREAM_OF_FLAG = {
+    0x2: md.MEMORY64_LIST,
+    0x4: md.HANDLE_DATA,
+    0x800: md.MEMORY_INFO,
+    0x1000: md.THREAD_INFO,
+}
 HANDLE_INHERIT = 0x2
 HANDLE_READ, HANDLE_WRITE, HANDLE_APPEND = 0x1, 0x2, 0x4
 PROTECTIONS = {0x1, 0x2, 0x4, 0x10, 0x20, 0x40}

@@ -2,6 +2,7 @@
 
 Everything is read where it is asked for; what does not fit the format raises Malformed.
 """
+import bisect
 import struct
 from collections import namedtuple
 from functools import cached_property
@@ -193,6 +194,39 @@ class Minidump:
         return [ThreadInfo(*item) for item in self.sized_list(THREAD_INFO, "III", "4I6Q")]
 
     @cached_property
+    def memory64(self):
+        """The ranges of a full dump; their data stand in a row."""
+        entry = self.entry(MEMORY64_LIST)
+        if entry is None:
+            return []
+        count, rva = self.unpack("QQ", entry.rva, "head of Memory64List")
+        if 16 + 16 * count > entry.size:
+            raise Malformed(f"Memory64List has {entry.size} bytes, too few for {count} ranges")
+        regions = []
+        for i in range(count):
+            start, size = self.unpack("QQ", entry.rva + 16 + 16 * i, "range of Memory64List")
+            regions.append(Region(start, size, rva))
+            rva += size
+        return regions
+
+    @cached_property
+    def all_memory(self):
+        """Of a full dump MemoryList has parts only."""
+        return sorted(self.memory64 or self.memory)
+
+    def memory_at(self, start, size):
+        """The bytes from this address on; None where they are not all in one range."""
+        at = bisect.bisect_right(self.all_memory, start, key=lambda region: region.start) - 1
+        region = self.all_memory[at] if at >= 0 else None
+        if region is None or start + size > region.start + region.size:
+            return None
+        return self.bytes_at(region.rva + start - region.start, size, "memory")
+
+    def holds_any_of(self, start, size):
+        at = bisect.bisect_left(self.all_memory, start + size, key=lambda region: region.start) - 1
+        return at >= 0 and self.all_memory[at].start + self.all_memory[at].size > start
+
+    @cached_property
     def thread_names(self):
         """tid -> RVA of the name; a repeated tid is in `thread_name_items` only."""
         return dict(self.thread_name_items)
@@ -279,7 +313,9 @@ class Minidump:
             pieces.append(
                 Piece(module.codeview_rva, module.codeview_bytes, f"record of {module.base:#x}")
             )
-        pieces += [Piece(region.rva, region.size, "memory") for region in self.memory]
+        pieces += [
+            Piece(region.rva, region.size, "memory") for region in self.memory + self.memory64
+        ]
         pieces += [self.string_piece(rva, "string") for _, rva in self.thread_name_items]
         for handle in self.handles:
             for rva in {handle.type_rva, handle.name_rva} - {0}:

@@ -2,6 +2,8 @@
 minidump_rules.py, which holds a dump to them, too.
 """
 
+RVA_END = 1 << 32
+
 RULES = []
 
 
@@ -54,3 +56,42 @@ def memory_ranges(dump):
         if region.start + region.size > 1 << 64:
             yield f"memory range {region.start:#x} wraps around"
         end = max(end, region.start + region.size)
+
+
+@rule
+def memory64_ranges(dump):
+    """A file that fits 4 GiB has them in order and joined; of a larger one those come first that
+    MemoryList has, too."""
+    fits = len(dump.data) < RVA_END
+    if fits and dump.memory64 != sorted(dump.memory64):
+        yield "the ranges of Memory64List are in no order"
+    end = 0
+    for region in sorted(dump.memory64):
+        if region.size == 0:
+            yield f"range {region.start:#x} of Memory64List is empty"
+        if region.start < end:
+            yield f"range {region.start:#x} of Memory64List overlaps the one before"
+        elif region.start == end and fits:
+            yield f"range {region.start:#x} of Memory64List could have been joined"
+        if region.start + region.size > 1 << 64:
+            yield f"range {region.start:#x} of Memory64List wraps around"
+        end = max(end, region.start + region.size)
+
+
+@rule
+def memory_list_of_full_dump(dump):
+    """LLDB asks MemoryList first: what it has must be as much as Memory64List would give."""
+    if not dump.memory64:
+        return
+    starts = {region.start for region in dump.memory}
+    for region in dump.memory:
+        whole = next(
+            (each for each in dump.memory64 if each.start <= region.start < each.start + each.size),
+            None,
+        )
+        if whole is None or region.rva - region.start != whole.rva - whole.start:
+            yield f"memory range {region.start:#x} is no part of Memory64List's data"
+            continue
+        end, whole_end = region.start + region.size, whole.start + whole.size
+        if end > whole_end or (end < whole_end and end not in starts):
+            yield f"memory range {region.start:#x} ends at {end:#x}, not with that of Memory64List"

@@ -29,6 +29,7 @@ class Model:
         self.auxv = {md.AT_ENTRY: CODE, md.AT_SYSINFO_EHDR: VDSO, 0: 0}
         self.maps = [(base, base + size) for base, size, _, _ in self.modules]
         self.extra_streams = []
+        self.memory64 = None  # of the same data, from the first range of MemoryList on
         self.system_text = "Linux 6.1.0 #1 SMP x86_64"
         self.platform = 0x8201
         self.processors = 4
@@ -48,11 +49,22 @@ class Model:
         self.padding = b""
 
 
+def full_model(**changes):
+    """A full dump, of which MemoryList has all memory, too."""
+    model = Model()
+    model.flags |= 0x2
+    model.memory64 = [(start, len(data)) for start, data in model.memory]
+    for name, value in changes.items():
+        setattr(model, name, value)
+    return model
+
+
 class Writer:
     """Puts a model's pieces one after another; where those are that tests spoil is kept in `at`."""
 
     def __init__(self, model):
         self.model, self.out, self.at, self.streams = model, bytearray(), {}, []
+        self.memory_rva = None
 
     def put(self, data, name=None):
         self.out += bytes(-len(self.out) % 8)
@@ -140,8 +152,10 @@ class Writer:
     def write(self):
         model = self.model
         self.put(bytes(32))
-        directory = self.put(bytes(12 * (9 + 1 + 3 + len(model.extra_streams))))
+        more = 3 + len(model.extra_streams) + (model.memory64 is not None)
+        directory = self.put(bytes(12 * (9 + 1 + more)))
         memory = [self.put(data) for _, data in model.memory]
+        self.memory_rva = memory[0]
         self.threads(memory)
         self.modules()
         ranges = [
@@ -149,6 +163,10 @@ class Writer:
             for (start, data), rva in zip(model.memory, memory)
         ]
         self.stream(md.MEMORY_LIST, struct.pack("<I", len(ranges)) + b"".join(ranges), "memory")
+        if model.memory64 is not None:
+            data = struct.pack("<QQ", len(model.memory64), memory[0])
+            data += b"".join(struct.pack("<QQ", *range64) for range64 in model.memory64)
+            self.stream(md.MEMORY64_LIST, data, "memory64")
         names = [struct.pack("<IQ", tid, self.string(name)) for tid, name in model.names.items()]
         self.stream(md.THREAD_NAMES, struct.pack("<I", len(names)) + b"".join(names), "names")
         self.system_info()

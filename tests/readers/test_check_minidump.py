@@ -12,7 +12,7 @@ import minidump_asked_rules
 import minidump_file as md
 import minidump_rules
 from minidump_file import Minidump
-from minidump_writer import CODE, LIBC, PROGRAM, STACKS, VDSO, Model, Writer
+from minidump_writer import CODE, LIBC, PROGRAM, STACKS, VDSO, Model, Writer, full_model
 
 CHECKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "check_minidump.py")
 
@@ -28,18 +28,22 @@ def spoilt_model(**changes):
     return Writer(model).write()
 
 
-def spoilt_bytes(*changes):
+def spoilt_bytes(*changes, model=None):
     """changes: (name of a piece, offset in it, struct layout, value)"""
-    writer = Writer(Model())
+    writer = Writer(model or Model())
     data = writer.write()
     for name, offset, layout, value in changes:
         struct.pack_into("<" + layout, data, writer.at.get(name, 0) + offset, value)
     return data
 
 
-def entry_offset(stream_type):
+def spoilt_full_model(**changes):
+    return Writer(full_model(**changes)).write()
+
+
+def entry_offset(stream_type, model=None):
     """Where the directory entry of a stream is, in the directory."""
-    writer = Writer(Model())
+    writer = Writer(model or Model())
     writer.write()
     return 12 * [stream[0] for stream in writer.streams].index(stream_type)
 
@@ -175,6 +179,20 @@ SPOILT = {
         spoilt_model(memory=Model().stacks),
         spoilt_bytes(("context 1", 248, "Q", CODE + 256)),
     ],
+    "memory64_ranges": [
+        spoilt_full_model(memory64=[(CODE, 256), (STACKS + 0x10000, 512), (STACKS, 4096)]),
+        spoilt_full_model(memory64=[(CODE, 256), (STACKS, 0), (STACKS + 1, 512)]),
+        spoilt_full_model(memory64=[(CODE, 256), (CODE + 255, 4096), (STACKS, 512)]),
+        spoilt_full_model(memory64=[(CODE, 128), (CODE + 128, 128), (STACKS, 4096)]),
+        spoilt_full_model(memory64=[(CODE, 256), ((1 << 64) - 16, 32)]),
+    ],
+    "memory_list_of_full_dump": [
+        spoilt_full_model(memory64=[(CODE, 256), (STACKS, 4096)]),
+        spoilt_full_model(memory64=[(CODE, 512), (STACKS, 4096), (STACKS + 0x10000, 256)]),
+        spoilt_bytes(("memory", 4 + 16 + 12, "I", 4096), model=full_model()),
+        spoilt_bytes(("memory", 4 + 8, "I", 255), model=full_model()),
+        spoilt_bytes(("memory", 4 + 8, "I", 257), model=full_model()),
+    ],
     "memory_ranges": [
         spoilt_model(memory=Model().memory + [(0x1000, b"")]),
         spoilt_model(memory=Model().memory + [(STACKS + 0xFF0, b"x" * 32)]),
@@ -211,10 +229,12 @@ SPOILT = {
         spoilt_bytes(("names", 4 + 12, "I", 700)),
     ],
     "streams_of_flags": [
-        spoilt_model(flags=0x21804 & ~flag) for flag in minidump_asked_rules.STREAM_OF_FLAG
+        spoilt_full_model(flags=0x21806 & ~flag) for flag in minidump_asked_rules.STREAM_OF_FLAG
     ]
     + [
-        spoilt_bytes(("directory", entry_offset(stream), "I", 0x12345))
+        spoilt_bytes(
+            ("directory", entry_offset(stream, full_model()), "I", 0x12345), model=full_model()
+        )
         for stream in minidump_asked_rules.STREAM_OF_FLAG.values()
     ],
     "handle_data": [
@@ -287,6 +307,22 @@ SPOILT = {
 class CheckMinidumpTest(unittest.TestCase):
     def test_good(self):
         self.assertEqual(minidump_rules.violations(Minidump(bytes(Writer(Model()).write()))), [])
+
+    def test_good_full_dump(self):
+        dump = Minidump(bytes(Writer(full_model()).write()))
+        self.assertEqual(minidump_rules.violations(dump), [])
+        self.assertEqual(dump.memory_at(STACKS + 4000, 96), bytes(96))
+        self.assertIsNone(dump.memory_at(STACKS + 4000, 97))
+        self.assertTrue(dump.holds_any_of(STACKS - 1, 2))
+        self.assertFalse(dump.holds_any_of(STACKS - 1, 1))
+        self.assertFalse(dump.holds_any_of(STACKS + 4096, 4096))
+
+    def test_full_dump_whose_memory_list_has_parts(self):
+        writer = Writer(full_model())
+        data = writer.write()
+        part = (CODE + 64, 192, writer.memory_rva + 64)
+        struct.pack_into("<QII", data, writer.at["memory"] + 4, *part)
+        self.assertEqual(broken_rules(data), set())
 
     def test_stack_inside_a_larger_range(self):
         model = Model()
