@@ -68,10 +68,25 @@ enum {
 };
 
 /*
- * What a dump holds: MINIDUMP_TYPE bits, as in Windows' MiniDumpWriteDump, alone and together. The
- * bits without a name here answer UNSUPPORTED in this version.
+ * What a dump holds: MINIDUMP_TYPE bits, as in Windows' MiniDumpWriteDump, alone and together; what
+ * Normal holds is in every dump. The bits without a name here answer UNSUPPORTED in this version.
+ *
+ * A page exists where the kernel has it in memory or in swap for the process (/proc/PID/pagemap,
+ * looked at while it is stopped): what was never touched isn't in a dump. Never read, whatever the
+ * type: devices, vvar, vsyscall.
  */
 #define PROCINSPECT_DUMP_TYPE_NORMAL UINT32_C(0)
+/* MiniDumpWithDataSegs: of writable mappings of files, of the .bss beside them, and of what the
+ * dynamic linker has relocated and made read-only (RELRO) the pages that exist. Those that the
+ * process never touched are as the file has them. Memory that is shared without a file on disk
+ * (memfd, shm) isn't in it. */
+#define PROCINSPECT_DUMP_TYPE_WITH_DATA_SEGS UINT32_C(0x1)
+/* MiniDumpWithFullMemory: every page that exists, of whatever mapping: also those that may not be
+ * read any more (PROT_NONE), shared ones as far as this process has touched them, and those that
+ * madvise wants left out of cores (MADV_DONTDUMP). It stands in a Memory64List, which Breakpad's
+ * readers don't know; MemoryList has the stacks and the code at the instruction pointers for
+ * them. */
+#define PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY UINT32_C(0x2)
 /*
  * HandleDataStream: the open descriptors, as /proc/PID/fd and fdinfo have them right before the
  * process is stopped, the first 65,536 of them and 16 MiB of names; the report notes what that
@@ -83,6 +98,9 @@ enum {
  * room for offset and other flags.
  */
 #define PROCINSPECT_DUMP_TYPE_WITH_HANDLE_DATA UINT32_C(0x4)
+/* MiniDumpWithPrivateReadWriteMemory: private memory of no file that can be read and written, the
+ * heap and the whole stacks with it: the pages that exist. */
+#define PROCINSPECT_DUMP_TYPE_WITH_PRIVATE_READ_WRITE_MEMORY UINT32_C(0x200)
 /*
  * MemoryInfoListStream: each mapping of /proc/PID/maps, as it was while the process stood. All are
  * MEM_COMMIT, those without any access PAGE_NOACCESS. MEM_IMAGE is what belongs to the file of a

@@ -2,10 +2,8 @@
 #include "dump/minidump/minidump.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
-/* Registers and memory begin at multiples of this, for readers that map the file. */
-enum { DATA_ALIGNMENT = 16, STREAM_ALIGNMENT = 4 };
+enum { STREAM_ALIGNMENT = 4 };
 
 /* Of a thread's stack: what a function may use below its stack pointer is taken, too. The code that
  * it runs is often that of others as well, and takes nothing then. */
@@ -75,36 +73,36 @@ int pi_minidump_asks_for(const pi_snapshot *snapshot, uint32_t type_bit) {
 
 /* Those that the type adds. */
 static uint32_t asked_stream_count(const pi_snapshot *snapshot) {
-    return (uint32_t)(pi_minidump_asks_for(snapshot, PROCINSPECT_DUMP_TYPE_WITH_HANDLE_DATA) +
+    return (uint32_t)(pi_snapshot_has_full_memory(snapshot) +
+                      pi_minidump_asks_for(snapshot, PROCINSPECT_DUMP_TYPE_WITH_HANDLE_DATA) +
                       pi_minidump_asks_for(snapshot, PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY_INFO) +
                       pi_minidump_asks_for(snapshot, PROCINSPECT_DUMP_TYPE_WITH_THREAD_INFO));
 }
 
-/* Where the memory will stand, once both lists are written from the present position on. */
-static void place_memory(pi_minidump *minidump) {
-    const pi_snapshot *snapshot = minidump->snapshot;
-    minidump->memory_positions =
-        calloc(snapshot->memory_count + 1, sizeof *minidump->memory_positions);
-    if (minidump->memory_positions == NULL) {
-        pi_layout_fail(&minidump->layout, PROCINSPECT_ERROR_NO_MEMORY);
-        return;
-    }
-    uint64_t position = minidump->layout.position + pi_thread_list_size_bytes(snapshot) +
-                        pi_memory_list_size_bytes(snapshot);
-    position = (position + DATA_ALIGNMENT - 1) & ~(uint64_t)(DATA_ALIGNMENT - 1);
-    for (size_t i = 0; i < snapshot->memory_count; i++) {
-        minidump->memory_positions[i] = position;
-        position += snapshot->memory[i].size_bytes;
+static void write_those(pi_minidump *minidump, int comes_first) {
+    for (size_t i = 0; i < minidump->placement.count; i++) {
+        const pi_placed_range *item = &minidump->placement.items[i];
+        if (item->comes_first != comes_first)
+            continue;
+        assert(minidump->layout.failure != 0 || minidump->layout.position == item->position);
+        pi_layout_memory(&minidump->layout, item->range);
     }
 }
 
+/* The lists that point to it, and the memory. */
 static void write_memory(pi_minidump *minidump) {
-    const pi_snapshot *snapshot = minidump->snapshot;
-    pi_layout_align(&minidump->layout, DATA_ALIGNMENT);
-    assert(minidump->layout.failure != 0 || snapshot->memory_count == 0 ||
-           minidump->layout.position == minidump->memory_positions[0]);
-    for (size_t i = 0; i < snapshot->memory_count; i++)
-        pi_layout_memory(&minidump->layout, snapshot->memory[i]);
+    pi_layout *layout = &minidump->layout;
+    if (!pi_placement_make(minidump->snapshot, layout->position, &minidump->placement)) {
+        pi_layout_fail(layout, PROCINSPECT_ERROR_NO_MEMORY);
+        return;
+    }
+    pi_write_thread_list(minidump);
+    pi_write_memory_list(minidump);
+    pi_write_memory64_list(minidump);
+    pi_layout_align(layout, PI_MINIDUMP_DATA_ALIGNMENT);
+    write_those(minidump, 1);
+    write_those(minidump, 0);
+    pi_placement_free(&minidump->placement);
 }
 
 int32_t pi_minidump_lay_out(const pi_snapshot *snapshot, pi_bytes report, uint64_t max_bytes,
@@ -123,23 +121,21 @@ int32_t pi_minidump_lay_out(const pi_snapshot *snapshot, pi_bytes report, uint64
     pi_write_handle_data(&minidump);
     pi_write_memory_info_list(&minidump);
     pi_write_thread_info_list(&minidump);
-    pi_layout_align(&minidump.layout, DATA_ALIGNMENT);
+    pi_layout_align(&minidump.layout, PI_MINIDUMP_DATA_ALIGNMENT);
     pi_write_contexts(&minidump);
-    place_memory(&minidump);
-    if (minidump.memory_positions != NULL) {
-        pi_write_thread_list(&minidump);
-        pi_write_memory_list(&minidump);
-        write_memory(&minidump);
-    }
+    write_memory(&minidump);
     end_file(&minidump);
-    free(minidump.memory_positions);
     return pi_layout_finish(&minidump.layout, max_bytes, image, error);
 }
 
 uint64_t pi_minidump_least_bytes(const pi_snapshot *beforehand) {
     uint64_t thread_bytes = PI_MINIDUMP_THREAD_BYTES +
                             pi_context_size_bytes(beforehand->architecture) +
-                            PI_MINIDUMP_MEMORY_DESCRIPTOR_BYTES + LEAST_STACK_BYTES;
+                            PI_MINIDUMP_MEMORY_DESCRIPTOR_BYTES;
+    /* What more the type takes is all of its memory in a full dump, stacks included. */
+    uint64_t memory_bytes = beforehand->thread_count * LEAST_STACK_BYTES;
+    if (memory_bytes < beforehand->report.memory_bytes)
+        memory_bytes = beforehand->report.memory_bytes;
     /* And the report. */
     uint64_t streams = ALWAYS_WRITTEN + pi_text_stream_count(beforehand) + 1;
     streams += asked_stream_count(beforehand);
@@ -150,5 +146,5 @@ uint64_t pi_minidump_least_bytes(const pi_snapshot *beforehand) {
                            pi_memory_info_list_least_bytes(beforehand) +
                            pi_thread_info_list_least_bytes(beforehand);
     return PI_MINIDUMP_HEADER_BYTES + streams * PI_MINIDUMP_DIRECTORY_ENTRY_BYTES + text_bytes +
-           asked_bytes + beforehand->thread_count * thread_bytes;
+           asked_bytes + beforehand->thread_count * thread_bytes + memory_bytes;
 }

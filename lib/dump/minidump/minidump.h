@@ -4,17 +4,22 @@
 
 #include "dump/layout.h"
 #include "dump/minidump/format.h"
+#include "dump/minidump/memory_placement.h"
 
 /*
  * A minidump that is being laid out, shared by the writers of its streams, each in its own file.
  *
  * The order in the file: header, directory, the small streams and what they point to, the contexts,
- * the two lists that point into the target's memory (ThreadList, MemoryList), and that memory last.
+ * the lists that point into the target's memory (ThreadList, MemoryList, in a full dump
+ * Memory64List), and that memory last.
  * So a file that was cut short still names its threads and modules.
  */
 
 /* The most streams that a dump has. */
-enum { PI_MINIDUMP_MAX_STREAMS = 18 };
+enum { PI_MINIDUMP_MAX_STREAMS = 19 };
+
+/* Registers and memory begin at multiples of this, for readers that map the file. */
+enum { PI_MINIDUMP_DATA_ALIGNMENT = 16 };
 
 typedef struct pi_location {
     uint32_t size_bytes;
@@ -29,10 +34,10 @@ typedef struct pi_minidump {
         uint32_t type;
         pi_location location;
     } streams[PI_MINIDUMP_MAX_STREAMS];
-    uint32_t stream_count;      /* written so far */
-    uint32_t directory_count;   /* that the directory has room for */
-    pi_location first_context;  /* the others follow, all of its size */
-    uint64_t *memory_positions; /* in the file, of each of the snapshot's memory ranges */
+    uint32_t stream_count;     /* written so far */
+    uint32_t directory_count;  /* that the directory has room for */
+    pi_location first_context; /* the others follow, all of its size */
+    pi_placement placement;    /* of the memory */
 } pi_minidump;
 
 /* Enters the bytes from `begin` to the end of the file so far as a stream. */
@@ -83,10 +88,10 @@ void pi_write_contexts(pi_minidump *minidump);
 void pi_write_context_amd64(pi_layout *layout, const pi_registers_amd64 *registers);
 void pi_write_context_arm64(pi_layout *layout, const pi_registers_arm64 *registers);
 
-/* The two lists need memory_positions, and so their own sizes before they are written. */
+/* The lists need the placement, and so their own sizes before they are written. */
 uint64_t pi_thread_list_size_bytes(const pi_snapshot *snapshot);
-uint64_t pi_memory_list_size_bytes(const pi_snapshot *snapshot);
 void pi_write_thread_list(pi_minidump *minidump);
 void pi_write_memory_list(pi_minidump *minidump);
+void pi_write_memory64_list(pi_minidump *minidump); /* in a full dump */
 
 #endif

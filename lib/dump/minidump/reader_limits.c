@@ -7,8 +7,12 @@
 
 int pi_minidump_exceeds_readers(const pi_snapshot *snapshot, char *text, size_t capacity) {
     uint64_t threads = (pi_thread_list_size_bytes(snapshot) - 4) / PI_MINIDUMP_THREAD_BYTES;
+    pi_placement placement;
+    if (!pi_placement_make(snapshot, 0, &placement))
+        return 0; /* nor will there be memory for the dump */
     uint64_t regions =
-        (pi_memory_list_size_bytes(snapshot) - 4) / PI_MINIDUMP_MEMORY_DESCRIPTOR_BYTES;
+        (pi_memory_list_size_bytes(&placement) - 4) / PI_MINIDUMP_MEMORY_DESCRIPTOR_BYTES;
+    pi_placement_free(&placement);
     size_t modules = snapshot->modules == NULL ? 0 : snapshot->modules->count;
     if (threads <= PI_READER_MAX_THREADS && regions <= PI_READER_MAX_REGIONS &&
         modules <= PI_READER_MAX_MODULES)

@@ -50,21 +50,17 @@ void pi_write_contexts(pi_minidump *minidump) {
 /* A stack is described where the memory list has it, without a copy of its own: as far as that
  * goes. */
 static void put_stack(pi_minidump *minidump, pi_memory_range stack) {
-    const pi_snapshot *snapshot = minidump->snapshot;
     pi_layout *layout = &minidump->layout;
     pi_location location = {0};
-    if (snapshot->memory_count != 0 && stack.size_bytes != 0) {
-        size_t index =
-            pi_memory_range_at_or_below(snapshot->memory, snapshot->memory_count, stack.address);
-        const pi_memory_range *range = &snapshot->memory[index];
-        uint64_t skipped = stack.address - range->address;
-        if (stack.address >= range->address && skipped < range->size_bytes) {
-            uint64_t size = range->size_bytes - skipped;
-            size = size < stack.size_bytes ? size : stack.size_bytes;
-            location.size_bytes =
-                size < PI_READER_MAX_REGION_BYTES ? (uint32_t)size : PI_READER_MAX_REGION_BYTES;
-            location.rva = pi_layout_rva(layout, minidump->memory_positions[index] + skipped);
-        }
+    const pi_placed_range *placed =
+        stack.size_bytes == 0 ? NULL : pi_placement_find(&minidump->placement, stack.address);
+    if (placed != NULL) {
+        uint64_t skipped = stack.address - placed->range.address;
+        uint64_t size = placed->range.size_bytes - skipped;
+        size = size < stack.size_bytes ? size : stack.size_bytes;
+        location.size_bytes =
+            size < PI_READER_MAX_REGION_BYTES ? (uint32_t)size : PI_READER_MAX_REGION_BYTES;
+        location.rva = pi_layout_rva(layout, placed->position + skipped);
     }
     pi_layout_u64(layout, location.size_bytes == 0 ? 0 : stack.address);
     pi_minidump_put_location(minidump, location);
