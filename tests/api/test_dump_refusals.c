@@ -31,11 +31,12 @@ static void wrong_arguments(void **state) {
     options.type = 0x82000002;
     assert_refused(process, &options, PROCINSPECT_ERROR_INVALID_ARGUMENT, &error);
     assert_non_null(strstr(error.message, "0x82000000"));
-    options.type = 0x2 | 0x4 | 0x2000;
+    options.type = 0x2 | 0x4 | 0x40 | 0x2000;
     assert_refused(process, &options, PROCINSPECT_ERROR_UNSUPPORTED, &error);
-    assert_non_null(
-        strstr(error.message, "cannot do: 0x2 (WithFullMemory), 0x2000 (WithCodeSegs)."));
-    assert_non_null(strstr(error.message, "supports: 0 (Normal), 0x4 (WithHandleData), "));
+    assert_non_null(strstr(error.message, "cannot do: 0x40 (WithIndirectlyReferencedMemory), "
+                                          "0x2000 (WithCodeSegs)."));
+    assert_non_null(strstr(error.message, "supports: 0 (Normal), 0x1 (WithDataSegs), "
+                                          "0x2 (WithFullMemory), 0x4 (WithHandleData), "));
     options.type = 0;
     options.way = 2;
     assert_refused(process, &options, PROCINSPECT_ERROR_UNSUPPORTED, &error);
@@ -143,6 +144,12 @@ static void what_is_only_checked_is_not_stopped(void **state) {
                      PROCINSPECT_ERROR_TOO_LARGE);
     options.max_dump_bytes = 0;
     options.type = 2;
+    assert_int_equal(procinspect_dump_capture(process, &options, NULL, &error), 0);
+    options.max_dump_bytes = 100000; /* less than any program has in memory */
+    assert_int_equal(procinspect_dump_capture(process, &options, NULL, &error),
+                     PROCINSPECT_ERROR_TOO_LARGE);
+    options.max_dump_bytes = 0;
+    options.type = 0x42;
     assert_int_equal(procinspect_dump_capture(process, &options, NULL, &error),
                      PROCINSPECT_ERROR_UNSUPPORTED);
     options.type = 0;

@@ -154,7 +154,7 @@ class Routes(ContractCase):
             ("GET", self.base + "/profile/start", "profiler"),
             ("POST", self.base + "/profile/stop", "profiler"),
             ("PUT", self.base + "/Profile/Start/", "profiler"),
-            ("GET", self.base + "/dump?dumpType=2", "[Dd]ump ?[Tt]ype.*0x2"),
+            ("GET", self.base + "/dump?dumpType=0x40002", "[Dd]ump ?[Tt]ype.*0x40000 "),
             ("GET", self.base + "/dump?dumpType=0x1ffffff", "[Dd]ump ?[Tt]ype.*0x1"),
             ("GET", self.base + "/dump?format=zip", "zip"),
             ("GET", self.base + "/dump?format=core", "core"),

@@ -187,12 +187,15 @@ static void head_takes_no_place(void **state) {
 static void types_are_checked(void **state) {
     (void)state;
     procinspect_http *http = make_permissive();
-    assert_refused(http, target("?dumpType=2"), 501, "cannot do: 0x2 (WithFullMemory). Ask");
-    assert_refused(http, target("?dumpType=0x21806"), 501, "cannot do: 0x2 (WithFullMemory). Ask");
-    assert_refused(http, target("?dumpType=0x1ffffff"), 501, "0x1 (WithDataSegs), 0x2 ");
+    assert_refused(http, target("?dumpType=0x100002"), 501,
+                   "cannot do: 0x100000 (FilterTriage). Ask");
+    assert_refused(http, target("?dumpType=0x23806"), 501, "cannot do: 0x2000 (WithCodeSegs). Ask");
+    assert_refused(http, target("?dumpType=0x1ffffff"), 501,
+                   "cannot do: 0x8 (FilterMemory), 0x10 ");
     assert_refused(http, target("?dumpType=0x800000"), 501,
-                   "0x4 (WithHandleData), 0x800 (WithFullMemoryInfo), 0x1000 (WithThreadInfo), "
-                   "0x20000 (IgnoreInaccessibleMemory)");
+                   "0x1 (WithDataSegs), 0x2 (WithFullMemory), 0x4 (WithHandleData), "
+                   "0x200 (WithPrivateReadWriteMemory), 0x800 (WithFullMemoryInfo), "
+                   "0x1000 (WithThreadInfo), 0x20000 (IgnoreInaccessibleMemory).");
     assert_refused(http, target("?format=zip"), 501, "zip");
     assert_refused(http, target("?dryRun=true"), 501, "dryRun");
     assert_refused(http, target("?redact=true"), 501, "redact");

@@ -124,9 +124,9 @@ static void test_what_this_version_cannot_do(void **state) {
     (void)state;
     test_child child = child_start(beating_body);
     pi_capture_request request = default_request();
-    request.type = 2;
-    assert_int_equal(pi_capture_types(), 0x21804);
-    assert_capture_fails(child.process, &request, PROCINSPECT_ERROR_UNSUPPORTED, "0x2");
+    request.type = 0x2042;
+    assert_int_equal(pi_capture_types(), 0x21a07);
+    assert_capture_fails(child.process, &request, PROCINSPECT_ERROR_UNSUPPORTED, ": 0x2040.");
     request = default_request();
     request.way = 7;
     assert_capture_fails(child.process, &request, PROCINSPECT_ERROR_UNSUPPORTED, "Way 7");

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "platform/linux/capture_attempt.h"
+#include "platform/linux/capture_choice.h"
 #include "platform/linux/capture_parts.h"
 #include "platform/linux/capture_refusal.h"
 #include "platform/linux/host_tracer.h"
@@ -18,8 +19,8 @@ enum { MAX_ATTEMPTS = 5 };
 enum { LONGEST_WAIT_MS = 32, LEAST_REFUSALS = 4 };
 
 uint32_t pi_capture_types(void) {
-    return PROCINSPECT_DUMP_TYPE_WITH_HANDLE_DATA | PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY_INFO |
-           PROCINSPECT_DUMP_TYPE_WITH_THREAD_INFO |
+    return PI_CHOICE_TYPES | PROCINSPECT_DUMP_TYPE_WITH_HANDLE_DATA |
+           PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY_INFO | PROCINSPECT_DUMP_TYPE_WITH_THREAD_INFO |
            PROCINSPECT_DUMP_TYPE_IGNORE_INACCESSIBLE_MEMORY;
 }
 
@@ -46,9 +47,11 @@ static int32_t check_request(const pi_process *process, const pi_capture_request
             "proc_root.");
     if ((request->type & ~pi_capture_types()) != 0)
         return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
-                            "Dump type 0x%x is not supported by this version; it has the bits "
-                            "0x%x.",
-                            (unsigned)request->type, (unsigned)pi_capture_types());
+                            "Dump type 0x%x has bits that this version doesn't support: 0x%x. It "
+                            "has 0x%x.",
+                            (unsigned)request->type,
+                            (unsigned)(request->type & ~pi_capture_types()),
+                            (unsigned)pi_capture_types());
     if (request->way != PROCINSPECT_DUMP_WAY_AUTO && request->way != PROCINSPECT_DUMP_WAY_HOLD)
         return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
                             "Way %u of taking a dump is not supported by this version.",

@@ -122,8 +122,8 @@ static int32_t read_beforehand(capture_state *capture, procinspect_error *error)
     snapshot->process_start_unix_ns = info.start_time_unix_ns;
     snapshot->process_user_cpu_ns = info.user_cpu_time_ns;
     snapshot->process_kernel_cpu_ns = info.kernel_cpu_time_ns;
-    if (code == PROCINSPECT_OK && capture->request->accept != NULL)
-        code = capture->request->accept(snapshot, capture->request->user, error);
+    if (code == PROCINSPECT_OK)
+        code = pi_capture_judge_size(process, &capture->files, capture->request, snapshot, error);
     return code;
 }
 
@@ -211,6 +211,9 @@ static int32_t judge(capture_state *capture, const pi_hold *hold, procinspect_er
             "The list of mappings of process %d is longer than %zu MiB, more than the "
             "library takes.",
             (int)capture->process->pid, hold->maps_capacity >> 20);
+    case PI_HOLD_MEMORY_LARGE:
+        return pi_capture_too_large(capture->process, capture->request, hold->choice.total_bytes,
+                                    "It runs on.", error);
     case PI_HOLD_NOT_DONE:
         break;
     }
@@ -259,8 +262,11 @@ static int32_t take_results(capture_state *capture, pi_capture_work *work,
 static int32_t hold_process(capture_state *capture, procinspect_error *error) {
     const pi_capture_request *request = capture->request;
     pi_capture_work *work;
-    int32_t code =
-        pi_capture_work_new(capture->known.list.count, request->hold_buffer_bytes, &work, error);
+    pi_capture_size size = {.thread_count = capture->known.list.count,
+                            .max_data_bytes = request->hold_buffer_bytes,
+                            .expected_data_bytes = capture->snapshot->report.memory_bytes,
+                            .has_choice = (request->type & PI_CHOICE_TYPES) != 0};
+    int32_t code = pi_capture_work_new(&size, &work, error);
     if (code != PROCINSPECT_OK)
         return code;
     pi_hold *hold = &work->hold;
@@ -270,6 +276,11 @@ static int32_t hold_process(capture_state *capture, procinspect_error *error) {
     hold->memory_directory = capture->files.directory;
     hold->memory_tid = living_tid(capture);
     hold->max_pause_ns = (uint64_t)request->max_pause_ms * 1000000;
+    hold->choice.type = request->type;
+    const pi_memory_range own[] = {{(uintptr_t)work->tables, work->tables_bytes},
+                                   {(uintptr_t)hold->data, work->data_bytes}};
+    hold->choice.never = own;
+    hold->choice.never_count = capture->process->pid == getpid() ? 2 : 0;
     pi_helper_job job = {.run = pi_hold_run,
                          .argument = hold,
                          .limit_ns = hold->max_pause_ns + PREPARATION_LIMIT_NS,

@@ -117,14 +117,14 @@ static pi_hold_result read_files(pi_hold *hold) {
     return PI_HOLD_DONE;
 }
 
-static pi_hold_result read_planned(pi_hold *hold) {
-    pi_plan_make(&hold->plan);
+static pi_hold_result read_ranges(pi_hold *hold, const pi_memory_range *ranges, size_t count) {
+    hold->ranges = ranges;
+    hold->range_count = count;
     pi_memory_reader reader = {.tid = hold->memory_tid,
                                .directory = hold->memory_directory,
                                .helper = hold->stop.helper,
                                .deadline_ns = deadline_ns(hold)};
-    pi_read_result result =
-        pi_memory_read_ranges(&reader, hold->plan.ranges, hold->plan.range_count, hold->data);
+    pi_read_result result = pi_memory_read_ranges(&reader, ranges, count, hold->data);
     hold->unreadable_bytes = reader.unreadable_bytes;
     switch (result) {
     case PI_READ_OK:
@@ -137,14 +137,68 @@ static pi_hold_result read_planned(pi_hold *hold) {
     return PI_HOLD_NOT_DONE;
 }
 
+static pi_hold_result read_planned(pi_hold *hold) {
+    pi_plan_make(&hold->plan);
+    hold->memory_bytes = hold->plan.total_bytes;
+    return read_ranges(hold, hold->plan.ranges, hold->plan.range_count);
+}
+
+/* What every dump holds. */
+static pi_hold_result read_plan(pi_hold *hold) {
+    pi_hold_result result = read_planned(hold);
+    /* What a stack says of another one is known only now. It is rare: all is read again. */
+    if (result == PI_HOLD_DONE && pi_hold_add_interrupted(hold))
+        result = read_planned(hold);
+    return result;
+}
+
+static pi_hold_result choose(pi_hold *hold) {
+    pi_choice *choice = &hold->choice;
+    long pagemap = pi_helper_open(hold->stop.helper, hold->memory_directory, "pagemap", O_RDONLY);
+    if (pagemap < 0)
+        return file_failed(hold, "pagemap", pagemap);
+    choice->maps = hold->maps;
+    choice->maps_length = hold->maps_length;
+    choice->always = hold->plan.ranges;
+    choice->always_count = hold->plan.range_count;
+    choice->pages->helper = hold->stop.helper;
+    choice->pages->deadline_ns = deadline_ns(hold);
+    pi_pages_begin(choice->pages, (int)pagemap);
+    int result = pi_choice_make(choice);
+    raw_close((int)pagemap);
+    if (result == -ETIME)
+        return PI_HOLD_TOO_LATE;
+    if (result == -ECANCELED)
+        return PI_HOLD_NOT_DONE;
+    if (result < 0)
+        return file_failed(hold, "pagemap", result);
+    return choice->total_bytes - choice->left_out_bytes > hold->plan.budget_bytes
+               ? PI_HOLD_MEMORY_LARGE
+               : PI_HOLD_DONE;
+}
+
+/* And what the type asks for besides, with that in it. All that exists has every stack in it, too:
+ * none has to be found through another. */
+static pi_hold_result read_choice(pi_hold *hold) {
+    pi_hold_result result = PI_HOLD_DONE;
+    if ((hold->choice.type & PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY) != 0)
+        pi_plan_make(&hold->plan);
+    else
+        result = read_plan(hold);
+    if (result == PI_HOLD_DONE)
+        result = choose(hold);
+    if (result != PI_HOLD_DONE)
+        return result;
+    pi_plan_extend_stacks(&hold->plan, hold->choice.ranges, hold->choice.count);
+    hold->memory_bytes = hold->choice.total_bytes - hold->choice.left_out_bytes;
+    return read_ranges(hold, hold->choice.ranges, hold->choice.count);
+}
+
 static pi_hold_result read_memory(pi_hold *hold) {
     uint64_t begin_ns = raw_now_ns();
     pi_hold_result result = read_files(hold);
     if (result == PI_HOLD_DONE)
-        result = read_planned(hold);
-    /* What a stack says of another one is known only now. It is rare: all is read again. */
-    if (result == PI_HOLD_DONE && pi_hold_add_interrupted(hold))
-        result = read_planned(hold);
+        result = (hold->choice.type & PI_CHOICE_TYPES) != 0 ? read_choice(hold) : read_plan(hold);
     uint64_t end_ns = raw_now_ns();
     hold->memory_ns = end_ns - begin_ns;
     return result == PI_HOLD_DONE && end_ns >= deadline_ns(hold) ? PI_HOLD_TOO_LATE : result;

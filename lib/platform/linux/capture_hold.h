@@ -2,6 +2,7 @@
 #ifndef PI_PLATFORM_LINUX_CAPTURE_HOLD_H
 #define PI_PLATFORM_LINUX_CAPTURE_HOLD_H
 
+#include "platform/linux/capture_choice.h"
 #include "platform/linux/capture_plan.h"
 #include "platform/linux/stop.h"
 
@@ -23,7 +24,8 @@ typedef enum pi_hold_result {
     PI_HOLD_GONE,        /* the process ended */
     PI_HOLD_TOO_LATE,    /* max_pause_ns passed */
     PI_HOLD_FILE_FAILED, /* failed_file could not be read: failed_errno */
-    PI_HOLD_MAPS_LARGE   /* more text than there is room for */
+    PI_HOLD_MAPS_LARGE,  /* more text than there is room for */
+    PI_HOLD_MEMORY_LARGE /* choice.total_bytes, more than there is room for */
 } pi_hold_result;
 
 enum { PI_HOLD_AUXV_BYTES = 4096 };
@@ -48,6 +50,8 @@ typedef struct pi_hold {
     pi_plan_mapping *mappings;
     size_t mapping_capacity;
     unsigned char *data; /* plan.budget_bytes */
+    /* .type; where that asks for memory, also .never and the tables. */
+    pi_choice choice;
 
     /* Results. */
     pi_hold_result result;
@@ -56,6 +60,9 @@ typedef struct pi_hold {
     size_t maps_length;
     size_t auxv_length;
     unsigned char auxv[PI_HOLD_AUXV_BYTES];
+    const pi_memory_range *ranges; /* what data holds: the plan's, or the choice's */
+    size_t range_count;
+    uint64_t memory_bytes; /* of these */
     uint64_t unreadable_bytes;
     uint64_t pause_ns; /* from the first interrupt to the last detach; by phase: */
     uint64_t stop_ns, registers_ns, memory_ns, resume_ns;

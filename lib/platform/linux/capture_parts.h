@@ -89,6 +89,20 @@ int32_t pi_capture_modules(const pi_process *process, pi_living *living, pi_proc
                            pi_capture_notes *notes, pi_snapshot *snapshot,
                            procinspect_error *error);
 
+/*
+ * Whether a dump of the process as it runs would be too large, by what is known before it is
+ * stopped: asks the request's `accept`, too, and answers TOO_LARGE or what that answers. Sets the
+ * report's memory_bytes to what the type takes besides what every dump holds, 0 where that can't
+ * be told. `files` are those of a living thread.
+ */
+int32_t pi_capture_judge_size(const pi_process *process, const pi_process *files,
+                              const pi_capture_request *request, pi_snapshot *snapshot,
+                              procinspect_error *error);
+
+/* More than hold_buffer_bytes: TOO_LARGE. `outcome` says what became of the process. */
+int32_t pi_capture_too_large(const pi_process *process, const pi_capture_request *request,
+                             uint64_t memory_bytes, const char *outcome, procinspect_error *error);
+
 /* The memory, which the snapshot's source takes over from the work. */
 int32_t pi_capture_memory(pi_capture_work *work, pi_arena *arena, pi_capture_notes *notes,
                           pi_snapshot *snapshot, procinspect_error *error);

@@ -172,19 +172,39 @@ static void collect(pi_plan *plan) {
     join(plan);
 }
 
-/* A stack that was divided between two ranges ends with the first. */
-static void keep_inside_one_range(const pi_plan *plan, pi_plan_thread *thread) {
-    size_t low = 0, high = plan->range_count;
+/* How far the range that holds it reaches behind the stack's beginning. */
+static uint64_t reach_of(const pi_memory_range *ranges, size_t count, uint64_t address) {
+    size_t low = 0, high = count;
     while (high - low > 1) {
         size_t middle = low + (high - low) / 2;
-        if (plan->ranges[middle].address <= thread->stack.address)
+        if (ranges[middle].address <= address)
             low = middle;
         else
             high = middle;
     }
-    uint64_t end = plan->ranges[low].address + plan->ranges[low].size_bytes;
-    if (thread->stack.size_bytes > end - thread->stack.address)
-        thread->stack.size_bytes = end - thread->stack.address;
+    return ranges[low].address + ranges[low].size_bytes - address;
+}
+
+/* A stack that was divided between two ranges ends with the first. */
+static void keep_inside_one_range(const pi_plan *plan, pi_plan_thread *thread) {
+    uint64_t reach = reach_of(plan->ranges, plan->range_count, thread->stack.address);
+    if (thread->stack.size_bytes > reach)
+        thread->stack.size_bytes = reach;
+}
+
+void pi_plan_extend_stacks(pi_plan *plan, const pi_memory_range *ranges, size_t count) {
+    for (size_t i = 0; i < plan->thread_count; i++) {
+        pi_plan_thread *thread = &plan->threads[i];
+        if (thread->stack.size_bytes == 0)
+            continue;
+        uint64_t size = reach_of(ranges, count, thread->stack.address);
+        if (size > thread->whole_stack_bytes)
+            size = thread->whole_stack_bytes;
+        if (size > PI_PLAN_MAX_RANGE_BYTES)
+            size = PI_PLAN_MAX_RANGE_BYTES;
+        thread->is_shortened = thread->is_shortened && size <= thread->stack.size_bytes;
+        thread->stack.size_bytes = size;
+    }
 }
 
 void pi_plan_make(pi_plan *plan) {
@@ -201,7 +221,10 @@ void pi_plan_make(pi_plan *plan) {
     plan->total_bytes = 0;
     for (size_t i = 0; i < plan->range_count; i++)
         plan->total_bytes += plan->ranges[i].size_bytes;
-    for (size_t i = 0; i < plan->thread_count; i++)
-        if (plan->threads[i].stack.size_bytes != 0)
-            keep_inside_one_range(plan, &plan->threads[i]);
+    for (size_t i = 0; i < plan->thread_count; i++) {
+        pi_plan_thread *thread = &plan->threads[i];
+        if (thread->stack.size_bytes != 0)
+            keep_inside_one_range(plan, thread);
+        thread->is_shortened = thread->stack.size_bytes < thread->whole_stack_bytes;
+    }
 }

@@ -35,6 +35,7 @@ typedef struct pi_plan_thread {
     uint64_t instruction_pointer;
     pi_memory_range stack;      /* result; size 0: the stack pointer leads nowhere */
     uint64_t whole_stack_bytes; /* result: what the stack would be without limits */
+    bool is_shortened;          /* result: a limit made it shorter than that */
 } pi_plan_thread;
 
 typedef struct pi_plan {
@@ -51,6 +52,11 @@ typedef struct pi_plan {
 } pi_plan;
 
 void pi_plan_make(pi_plan *plan);
+
+/* Where a dump holds more than the plan's ranges, `ranges` of which each of those is a part: makes
+ * the stacks as long as that reaches, but none longer than the largest range. One that ends before
+ * a page that doesn't exist isn't shortened. */
+void pi_plan_extend_stacks(pi_plan *plan, const pi_memory_range *ranges, size_t count);
 
 /* The readable mapping that holds this address; NULL where none does. */
 const pi_plan_mapping *pi_plan_find_mapping(const pi_plan *plan, uint64_t address);

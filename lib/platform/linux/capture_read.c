@@ -87,17 +87,27 @@ static uint64_t rest_of_page(const cursor *at) {
     return in_page < rest_of_range(at) ? in_page : rest_of_range(at);
 }
 
-static void read_page(cursor *at) {
+static uint64_t rest_of_step(const cursor *at) {
+    return rest_of_range(at) < BATCH_BYTES ? rest_of_range(at) : BATCH_BYTES;
+}
+
+/* A page that can't be read with the others. As a rule what follows can't either: the file gives as
+ * much of it as it can. */
+static void read_past(cursor *at) {
+    uint64_t got = (uint64_t)read_by_file(at, rest_of_step(at));
+    if (got != 0) {
+        advance(at, got);
+        return;
+    }
     uint64_t length = rest_of_page(at);
-    uint64_t got = (uint64_t)read_by_file(at, length);
-    for (uint64_t i = got; i < length; i++)
+    for (uint64_t i = 0; i < length; i++)
         at->to[i] = 0;
-    at->reader->unreadable_bytes += length - got;
+    at->reader->unreadable_bytes += length;
     advance(at, length);
 }
 
 static void read_step(cursor *at) {
-    uint64_t wanted = rest_of_range(at) < BATCH_BYTES ? rest_of_range(at) : BATCH_BYTES;
+    uint64_t wanted = rest_of_step(at);
     long got = at->only_by_file ? read_by_file(at, wanted) : read_batch(at, &wanted);
     /* Not "this page is missing": not permitted, not there. The file may be. */
     if (got < 0 && got != -EFAULT)
@@ -105,7 +115,7 @@ static void read_step(cursor *at) {
     if (got > 0)
         advance(at, (uint64_t)got);
     if (got >= 0 ? (uint64_t)got < wanted : !at->only_by_file)
-        read_page(at);
+        read_past(at);
 }
 
 pi_read_result pi_memory_read_ranges(pi_memory_reader *reader, const pi_memory_range *ranges,

@@ -55,6 +55,7 @@ typedef struct thread_filling {
     pi_arena *arena;
     pi_capture_notes *notes;
     bool with_info;      /* ThreadInfoList is asked for */
+    bool has_all_memory; /* stacks that readers get less of are in the dump nevertheless */
     int32_t caller;      /* the thread that takes the dump, of its own process; 0: none */
     bool lacks_affinity; /* of some thread, such as has no bit in the snapshot */
 } thread_filling;
@@ -83,8 +84,9 @@ static void describe(thread_filling *filling, pi_thread_snapshot *thread) {
     filling->lacks_affinity |= found.affinity.has_more;
 }
 
-static bool note_thread(const pi_thread_snapshot *thread, const held_thread *held,
-                        pi_capture_notes *notes) {
+static bool note_thread(const thread_filling *filling, const pi_thread_snapshot *thread,
+                        const held_thread *held) {
+    pi_capture_notes *notes = filling->notes;
     if (!thread->has_registers)
         return pi_capture_note(
             notes, PROCINSPECT_DUMP_NOTE_THREAD_NOT_STOPPED, thread->tid,
@@ -96,7 +98,7 @@ static bool note_thread(const pi_thread_snapshot *thread, const held_thread *hel
                                "The stack pointer of thread %d, 0x%" PRIx64
                                ", leads to no memory that can be read.",
                                (int)thread->tid, held->planned->stack_pointer);
-    if (thread->stack.size_bytes < held->planned->whole_stack_bytes)
+    if (held->planned->is_shortened && !filling->has_all_memory)
         return pi_capture_note(notes, PROCINSPECT_DUMP_NOTE_SHORTENED, thread->tid,
                                "The stack of thread %d is in the dump with its innermost %" PRIu64
                                " of %" PRIu64 " bytes: a dump holds at most %u KiB of each, and as "
@@ -142,7 +144,7 @@ static bool fill(thread_filling *filling, const held_thread *held, pi_thread_sna
     if (thread->has_registers)
         thread->stack = held->planned->stack;
     describe(filling, thread);
-    return note_thread(thread, held, filling->notes);
+    return note_thread(filling, thread, held);
 }
 
 int32_t pi_capture_threads(const pi_process *process, const pi_hold *hold,
@@ -158,6 +160,7 @@ int32_t pi_capture_threads(const pi_process *process, const pi_hold *hold,
         .notes = notes,
         .with_info =
             (snapshot->report.effective_type & PROCINSPECT_DUMP_TYPE_WITH_THREAD_INFO) != 0,
+        .has_all_memory = (hold->choice.type & PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY) != 0,
         .caller = process->pid == getpid() ? gettid() : 0,
     };
     size_t count = collect(hold, threads);

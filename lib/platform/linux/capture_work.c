@@ -13,7 +13,9 @@ enum {
     USUAL_MAPS_BYTES = 64 * 1024,
     USUAL_MAPS_BYTES_PER_THREAD = 160, /* a stack and its guard */
     USUAL_STACK_BYTES = 8 * 1024,
+    USUAL_RANGES = 2048,
     MOST_BACKED_DATA_BYTES = 16 * 1024 * 1024,
+    HUGE_PAGE_BYTES = 2 * 1024 * 1024,
     MORE_THREADS = 4096,           /* that may appear while we stop the others */
     MOST_THREADS = 2 * 1024 * 1024 /* of twice the kernel's limit of thread ids */
 };
@@ -34,7 +36,22 @@ static void *place(table_layout *layout, size_t bytes, size_t usual) {
     return table;
 }
 
-static void lay_out(table_layout *layout, pi_hold *hold, size_t usual) {
+/* A range that was chosen has a page at least, or is one of those that every dump holds. */
+static size_t choice_capacity(const pi_hold *hold) {
+    size_t capacity = hold->plan.budget_bytes / PAGE_BYTES >= PI_CHOICE_MAX_RANGES
+                          ? PI_CHOICE_MAX_RANGES
+                          : (size_t)hold->plan.budget_bytes / PAGE_BYTES;
+    return capacity + 2 * (size_t)hold->stop.capacity;
+}
+
+static void lay_out_choice(table_layout *layout, pi_hold *hold) {
+    hold->choice.capacity = choice_capacity(hold);
+    hold->choice.ranges = place(layout, hold->choice.capacity * sizeof *hold->choice.ranges,
+                                USUAL_RANGES * sizeof *hold->choice.ranges);
+    hold->choice.pages = place(layout, sizeof *hold->choice.pages, sizeof *hold->choice.pages);
+}
+
+static void lay_out(table_layout *layout, pi_hold *hold, size_t usual, bool has_choice) {
     pi_stop *stop = &hold->stop;
     size_t capacity = stop->capacity;
     stop->threads = place(layout, capacity * sizeof *stop->threads, usual * sizeof *stop->threads);
@@ -55,6 +72,8 @@ static void lay_out(table_layout *layout, pi_hold *hold, size_t usual) {
     hold->mapping_capacity = MAPS_BYTES / SHORTEST_MAPS_LINE;
     hold->mappings = place(layout, hold->mapping_capacity * sizeof *hold->mappings,
                            usual_maps / SHORTEST_MAPS_LINE * sizeof *hold->mappings);
+    if (has_choice)
+        lay_out_choice(layout, hold);
 }
 
 static void *map(size_t bytes) {
@@ -71,42 +90,52 @@ static int32_t no_memory(size_t bytes, procinspect_error *error) {
         bytes >> 20);
 }
 
-static int32_t prepare(pi_capture_work *work, size_t thread_count, uint64_t max_data_bytes,
+/* What the memory will take for sure is backed by pages: each that the kernel would have to find
+ * while the process stands takes longer than it takes to copy. */
+static void back_data(const pi_capture_work *work, const pi_capture_size *size) {
+    size_t stacks = (size->thread_count + 1) * USUAL_STACK_BYTES;
+    if (stacks > MOST_BACKED_DATA_BYTES)
+        stacks = MOST_BACKED_DATA_BYTES;
+    uint64_t usual = stacks + size->expected_data_bytes;
+    size_t backed = usual < work->data_bytes ? (size_t)usual : work->data_bytes;
+    if (size->expected_data_bytes >= HUGE_PAGE_BYTES)
+        madvise(work->hold.data, backed, MADV_HUGEPAGE);
+    madvise(work->hold.data, backed, MADV_POPULATE_WRITE);
+}
+
+static int32_t prepare(pi_capture_work *work, const pi_capture_size *size,
                        procinspect_error *error) {
     pi_hold *hold = &work->hold;
-    size_t capacity = thread_count * 2 + MORE_THREADS;
+    size_t capacity = size->thread_count * 2 + MORE_THREADS;
     hold->stop.capacity = (uint32_t)(capacity < MOST_THREADS ? capacity : MOST_THREADS);
     hold->stop.slot_count = 1;
     while (hold->stop.slot_count < 2 * hold->stop.capacity)
         hold->stop.slot_count *= 2;
 
+    hold->plan.budget_bytes = size->max_data_bytes;
     table_layout layout = {NULL, 0};
-    lay_out(&layout, hold, 0);
+    lay_out(&layout, hold, 0, size->has_choice);
     work->tables_bytes = layout.used_bytes;
     work->tables = map(work->tables_bytes);
     if (work->tables == NULL)
         return no_memory(work->tables_bytes, error);
     layout = (table_layout){work->tables, 0};
-    lay_out(&layout, hold, thread_count);
+    lay_out(&layout, hold, size->thread_count, size->has_choice);
 
-    hold->plan.budget_bytes = max_data_bytes;
-    hold->data = map((size_t)max_data_bytes);
+    hold->data = map((size_t)size->max_data_bytes);
     if (hold->data == NULL)
-        return no_memory((size_t)max_data_bytes, error);
-    work->data_bytes = (size_t)max_data_bytes;
-    size_t usual = (thread_count + 1) * USUAL_STACK_BYTES;
-    if (usual > MOST_BACKED_DATA_BYTES)
-        usual = MOST_BACKED_DATA_BYTES;
-    madvise(hold->data, usual < work->data_bytes ? usual : work->data_bytes, MADV_POPULATE_WRITE);
+        return no_memory((size_t)size->max_data_bytes, error);
+    work->data_bytes = (size_t)size->max_data_bytes;
+    back_data(work, size);
     return PROCINSPECT_OK;
 }
 
-int32_t pi_capture_work_new(size_t thread_count, uint64_t max_data_bytes, pi_capture_work **work,
+int32_t pi_capture_work_new(const pi_capture_size *size, pi_capture_work **work,
                             procinspect_error *error) {
     pi_capture_work *made = map(sizeof *made);
     if (made == NULL)
         return no_memory(sizeof *made, error);
-    int32_t code = prepare(made, thread_count, max_data_bytes, error);
+    int32_t code = prepare(made, size, error);
     if (code == PROCINSPECT_OK)
         *work = made;
     else

@@ -19,8 +19,16 @@ typedef struct pi_capture_work {
     bool is_kept;      /* a helper that can't be ended may yet write to it */
 } pi_capture_work;
 
-/* For about this many threads, and up to max_data_bytes of memory. NO_MEMORY. */
-int32_t pi_capture_work_new(size_t thread_count, uint64_t max_data_bytes, pi_capture_work **work,
+/* What to make room for. */
+typedef struct pi_capture_size {
+    size_t thread_count; /* about */
+    uint64_t max_data_bytes;
+    uint64_t expected_data_bytes; /* besides the stacks */
+    bool has_choice;              /* the type asks for more memory than every dump holds */
+} pi_capture_size;
+
+/* NO_MEMORY. */
+int32_t pi_capture_work_new(const pi_capture_size *size, pi_capture_work **work,
                             procinspect_error *error);
 
 /* Where it is kept, it stays mapped, and only the pages that back it are given back. */

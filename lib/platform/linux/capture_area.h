@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PI_PLATFORM_LINUX_CAPTURE_AREA_H
+#define PI_PLATFORM_LINUX_CAPTURE_AREA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "platform/linux/maps.h"
+
+/*
+ * What a line of /proc/PID/maps says of the memory behind it, as far as a dump has to know. It is
+ * read while the process stands, so nothing here calls libc or allocates; maps.h reads paths and
+ * devices, too, where there is time for it.
+ */
+typedef enum pi_area_kind {
+    PI_AREA_ANONYMOUS,     /* of no file: heap, stacks, mappings, also private ones of /dev/zero */
+    PI_AREA_FILE,          /* of a file that has a name, or had one */
+    PI_AREA_SHARED_MEMORY, /* of a file that is nothing but memory: memfd, System V, POSIX, huge
+                            * pages, shared anonymous mappings */
+    PI_AREA_KERNEL_CODE,   /* the vDSO */
+    PI_AREA_OTHER,         /* of the kernel's making: rings of sockets and of io_uring */
+    PI_AREA_NEVER_READ     /* devices, whose memory may act when it is read, and the kernel's own:
+                            * vvar, vsyscall, uprobes */
+} pi_area_kind;
+
+typedef struct pi_area {
+    uint64_t start;
+    uint64_t end;         /* more than start */
+    uint32_t permissions; /* PI_MAPPING_… */
+    pi_area_kind kind;
+    bool has_name; /* there is a text behind the numbers */
+    bool is_heap;
+} pi_area;
+
+/* The next area from *text on, which moves behind its line; false at the end. What is no whole line
+ * of maps is passed over. */
+bool pi_area_next(const char **text, const char *end, pi_area *area);
+
+#endif
