@@ -182,6 +182,15 @@ static void assert_regions_in_lldb(void) {
     assert_int_equal(last_output.status, 0);
 }
 
+static void check_type(const target *t, size_t thread_count, uint32_t type) {
+    dump_target_as(t, type);
+    assert_well_formed_as(t->pid, thread_count, type);
+    assert_same_in_lldb(t->pid, thread_count, "");
+    if ((type & PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY_INFO) != 0) {
+        assert_regions_in_lldb();
+    }
+}
+
 /* Each stream that a bit adds is there with it and not without, which is one of the rules. */
 static void test_types_that_add_streams(void **state) {
     enum { THREAD_COUNT = 4 };
@@ -198,13 +207,13 @@ static void test_types_that_add_streams(void **state) {
         for (unsigned i = 0; i < 4; i++) {
             type |= (set >> i & 1) != 0 ? bits[i] : 0;
         }
-        dump_target_as(&t, type);
-        assert_well_formed_as(t.pid, THREAD_COUNT, type);
-        assert_same_in_lldb(t.pid, THREAD_COUNT, "");
-        if ((type & PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY_INFO) != 0) {
-            assert_regions_in_lldb();
-        }
+        check_type(&t, THREAD_COUNT, type);
     }
+    const uint32_t lists = bits[0] | bits[1] | bits[2];
+    const uint32_t parts =
+        PROCINSPECT_DUMP_TYPE_WITH_DATA_SEGS | PROCINSPECT_DUMP_TYPE_WITH_PRIVATE_READ_WRITE_MEMORY;
+    check_type(&t, THREAD_COUNT, lists | parts);
+    check_type(&t, THREAD_COUNT, lists | parts | PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY);
     assert_int_equal(target_end(&t, 5000), 0);
 }
 

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/* Captures of types with more memory than Normal: their limits, and many mappings. */
+#include "platform/capture_child.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <procinspect/dump.h>
+
+/* ROOM: a program with sanitizers has much memory of its own. */
+enum { PAGE = 4096, MIB = 1024 * 1024 };
+#define ROOM (UINT64_C(4) << 30)
+
+static pi_capture_request request_of(uint32_t type) {
+    pi_capture_request request = default_request();
+    request.type = type;
+    return request;
+}
+
+static pi_snapshot *capture_type(const test_child *child, uint32_t type, uint64_t buffer_bytes) {
+    pi_capture_request request = request_of(type);
+    request.hold_buffer_bytes = buffer_bytes;
+    pi_snapshot *snapshot;
+    procinspect_error error;
+    skip_unless_children_can_be_traced();
+    if (pi_capture(child->process, &request, &snapshot, &error) != 0)
+        fail_msg("%d: %s", error.code, error.message);
+    assert_sound_snapshot(snapshot);
+    assert_int_equal(snapshot->report.requested_type, type);
+    assert_int_equal(snapshot->report.effective_type,
+                     type | PROCINSPECT_DUMP_TYPE_IGNORE_INACCESSIBLE_MEMORY);
+    return snapshot;
+}
+
+static bool holds(const pi_snapshot *snapshot, uint64_t address, size_t length, void *bytes) {
+    return snapshot->source->read(snapshot->source, address, bytes, length, NULL) == 0;
+}
+
+static unsigned char *map_filled(size_t bytes, int byte) {
+    unsigned char *memory =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        _exit(1);
+    memset(memory, byte, bytes);
+    return memory;
+}
+
+static void large_body(child_board *board) {
+    atomic_store(&board->words[0], (uint64_t)(uintptr_t)map_filled(60 * MIB, 0x5a));
+    beating_body(board);
+}
+
+/* The number behind "takes is ". */
+static uint64_t size_named(const char *message) {
+    const char *at = strstr(message, "takes is ");
+    assert_non_null(at);
+    return strtoull(at + strlen("takes is "), NULL, 10);
+}
+
+static void test_too_large_before_the_stop(void **state) {
+    (void)state;
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(large_body);
+    pi_capture_request request = request_of(PROCINSPECT_DUMP_TYPE_WITH_PRIVATE_READ_WRITE_MEMORY);
+    request.hold_buffer_bytes = 16 * MIB;
+    procinspect_error error;
+    pi_snapshot *snapshot;
+    assert_int_equal(pi_capture(child.process, &request, &snapshot, &error),
+                     PROCINSPECT_ERROR_TOO_LARGE);
+    assert_true(size_named(error.message) >= 60 * MIB && size_named(error.message) < ROOM);
+    assert_non_null(strstr(error.message, "hold_buffer_bytes allows 16777216; raise"));
+    assert_non_null(strstr(error.message, "was not stopped"));
+    request.only_check = true;
+    assert_int_equal(pi_capture(child.process, &request, &snapshot, &error),
+                     PROCINSPECT_ERROR_TOO_LARGE);
+    child_end(&child);
+}
+
+/* What it takes besides the stacks just fits: with them it doesn't. */
+static void test_too_large_when_it_stands(void **state) {
+    (void)state;
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(large_body);
+    pi_capture_request request = request_of(PROCINSPECT_DUMP_TYPE_WITH_DATA_SEGS);
+    request.hold_buffer_bytes = PAGE;
+    procinspect_error error;
+    pi_snapshot *snapshot;
+    assert_int_equal(pi_capture(child.process, &request, &snapshot, &error),
+                     PROCINSPECT_ERROR_TOO_LARGE);
+    /* It may write to another page of its data meanwhile. */
+    for (int i = 0; i < 20 && strstr(error.message, "was not stopped") != NULL; i++) {
+        request.hold_buffer_bytes = size_named(error.message);
+        assert_int_equal(pi_capture(child.process, &request, &snapshot, &error),
+                         PROCINSPECT_ERROR_TOO_LARGE);
+        assert_true(size_named(error.message) > request.hold_buffer_bytes);
+    }
+    assert_non_null(strstr(error.message, "It runs on."));
+    assert_beats(&child);
+    child_end(&child);
+}
+
+static void test_the_pause_is_limited(void **state) {
+    unsigned late = 0;
+    (void)state;
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(large_body);
+    pi_capture_request request = request_of(PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY);
+    request.hold_buffer_bytes = ROOM;
+    request.max_pause_ms = 2; /* 60 MiB in that time would be 30 GB/s */
+    for (int i = 0; i < 10; i++) {
+        procinspect_error error;
+        pi_snapshot *snapshot;
+        int32_t code = pi_capture(child.process, &request, &snapshot, &error);
+        if (code == 0) {
+            pi_snapshot_free(snapshot);
+            continue;
+        }
+        assert_int_equal(code, PROCINSPECT_ERROR_TIMED_OUT);
+        late++;
+        assert_beats(&child);
+    }
+    assert_true(late > 0);
+    child_end(&child);
+}
+
+static void test_all_of_it_is_right(void **state) {
+    (void)state;
+    test_child child = child_start(large_body);
+    pi_snapshot *snapshot = capture_type(&child, PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY, ROOM);
+    unsigned char *bytes = malloc(60 * MIB);
+    assert_non_null(bytes);
+    assert_true(holds(snapshot, atomic_load(&child.board->words[0]), 60 * MIB, bytes));
+    for (size_t i = 0; i < 60 * MIB; i++)
+        assert_true(bytes[i] == 0x5a);
+    free(bytes);
+    pi_snapshot_free(snapshot);
+    assert_beats(&child);
+    child_end(&child);
+}
+
+/* --- Many mappings --- */
+
+enum { MAPPINGS = 65000 };
+
+/* Every second page may be written to, and every third exists. */
+static void many_body(child_board *board) {
+    unsigned char *memory = mmap(NULL, (size_t)MAPPINGS * PAGE, PROT_READ | PROT_WRITE,
+                                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        _exit(1);
+    madvise(memory, (size_t)MAPPINGS * PAGE, MADV_NOHUGEPAGE);
+    for (size_t i = 0; i < MAPPINGS; i++) {
+        if (i % 3 == 0)
+            memset(memory + i * PAGE, (int)(i % 251), PAGE);
+        if (i % 2 == 0 &&
+            mprotect(memory + i * PAGE, PAGE, i % 4 == 0 ? PROT_READ : PROT_NONE) != 0)
+            break; /* as many as the system lets it have */
+    }
+    atomic_store(&board->words[0], (uint64_t)(uintptr_t)memory);
+    beating_body(board);
+}
+
+static void test_many_mappings(void **state) {
+    (void)state;
+    test_child child = child_start(many_body);
+    uint64_t memory = atomic_load(&child.board->words[0]);
+    for (unsigned full = 0; full < 2; full++) {
+        pi_snapshot *snapshot =
+            capture_type(&child,
+                         full ? PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY
+                              : PROCINSPECT_DUMP_TYPE_WITH_PRIVATE_READ_WRITE_MEMORY,
+                         ROOM);
+        assert_true(snapshot->memory_count > MAPPINGS / (full ? 3 : 7));
+        for (uint64_t i = 0; i < MAPPINGS; i++) {
+            unsigned char bytes[PAGE];
+            bool is_wanted = i % 3 == 0 && (full || i % 2 != 0);
+            assert_int_equal(holds(snapshot, memory + i * PAGE, PAGE, bytes), is_wanted);
+            if (is_wanted)
+                assert_true(bytes[0] == i % 251 && bytes[PAGE - 1] == i % 251);
+        }
+        assert_int_equal(snapshot->report.unreadable_memory_bytes, 0);
+        pi_snapshot_free(snapshot);
+    }
+    assert_beats(&child);
+    child_end(&child);
+}
+
+/* --- Stacks --- */
+
+static void deep_body(child_board *board) {
+    enum { DEPTH_BYTES = 3 * MIB };
+    volatile unsigned char *deep = __builtin_alloca(DEPTH_BYTES);
+    for (size_t i = 0; i < DEPTH_BYTES; i += 1024)
+        deep[i] = (unsigned char)(i / 1024);
+    atomic_store(&board->ready, 1);
+    for (;;)
+        pause();
+}
+
+static void test_a_deep_stack_is_whole(void **state) {
+    static const uint32_t types[] = {PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY,
+                                     PROCINSPECT_DUMP_TYPE_WITH_PRIVATE_READ_WRITE_MEMORY};
+    (void)state;
+    test_child child = child_start(deep_body);
+    for (size_t i = 0; i < 2; i++) {
+        pi_snapshot *snapshot = capture_type(&child, types[i], ROOM);
+        assert_true(snapshot->threads[0].stack.size_bytes > 3 * MIB);
+        if (snapshot->report.note_count != 0)
+            fail_msg("%s", snapshot->report.notes[0]->text);
+        pi_snapshot_free(snapshot);
+    }
+    pi_snapshot *snapshot = capture_type(&child, PROCINSPECT_DUMP_TYPE_WITH_DATA_SEGS, ROOM);
+    assert_int_equal(snapshot->threads[0].stack.size_bytes, MIB);
+    pi_snapshot_free(snapshot);
+    child_end(&child);
+}
+
+static child_board *handler_board;
+
+static void wait_in_handler(int number) {
+    (void)number;
+    atomic_store(&handler_board->ready, 1);
+    for (;;)
+        pause();
+}
+
+/* On a stack that is shared memory, to be found through the frame on the alternate stack only. */
+static void *interrupted_thread(void *argument) {
+    static unsigned char alternate[64 * 1024];
+    volatile unsigned char pattern[256];
+    stack_t stack = {.ss_sp = alternate, .ss_size = sizeof alternate};
+    struct sigaction action = {.sa_handler = wait_in_handler, .sa_flags = SA_ONSTACK};
+    handler_board = argument;
+    for (size_t i = 0; i < sizeof pattern; i++)
+        pattern[i] = (unsigned char)(i * 7);
+    atomic_store(&handler_board->words[0], (uint64_t)(uintptr_t)pattern);
+    sigaltstack(&stack, NULL);
+    sigaction(SIGUSR1, &action, NULL);
+    raise(SIGUSR1);
+    return (void *)(uintptr_t)pattern[0];
+}
+
+static void interrupted_body(child_board *board) {
+    pthread_t thread;
+    pthread_attr_t attributes;
+    void *stack = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstack(&attributes, stack, MIB);
+    pthread_create(&thread, &attributes, interrupted_thread, board);
+    for (;;)
+        pause();
+}
+
+static void test_an_interrupted_stack_is_in_every_type(void **state) {
+    unsigned char bytes[256];
+    (void)state;
+    test_child child = child_start(interrupted_body);
+    for (uint32_t type = 0; type < 4; type++) {
+        pi_snapshot *snapshot = capture_type(&child, (type & 1) | (type & 2 ? 0x200 : 0), ROOM);
+        assert_true(holds(snapshot, atomic_load(&child.board->words[0]), sizeof bytes, bytes));
+        for (size_t i = 0; i < sizeof bytes; i++)
+            assert_int_equal(bytes[i], (unsigned char)(i * 7));
+        pi_snapshot_free(snapshot);
+    }
+    child_end(&child);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_too_large_before_the_stop),
+        cmocka_unit_test(test_too_large_when_it_stands),
+        cmocka_unit_test(test_the_pause_is_limited),
+        cmocka_unit_test(test_all_of_it_is_right),
+        cmocka_unit_test(test_many_mappings),
+        cmocka_unit_test(test_a_deep_stack_is_whole),
+        cmocka_unit_test(test_an_interrupted_stack_is_in_every_type),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
