@@ -126,10 +126,10 @@ enum {
 typedef struct procinspect_dump_options {
     uint32_t struct_size; /* set by _init */
     uint32_t flags;       /* PROCINSPECT_DUMP_ONLY_CHECK */
-    /* MINIDUMP_TYPE bits. 0, Normal: registers, stacks (from the stack pointer less the red zone to
-     * the end of the mapping, at most 1 MiB a thread), 256 bytes around each instruction pointer,
-     * names of threads, modules with build ids, and the texts of cpuinfo, status, os-release,
-     * cmdline, environ, auxv, maps, limits. */
+    /* PROCINSPECT_DUMP_TYPE_… bits. What is in every dump, Normal: registers, stacks (from the
+     * stack pointer less the red zone to the end of the mapping, at most 1 MiB a thread), 256 bytes
+     * around each instruction pointer, names of threads, modules with build ids, and the texts of
+     * cpuinfo, status, os-release, cmdline, environ, auxv, maps, limits. */
     uint32_t type;
     uint32_t way;                           /* PROCINSPECT_DUMP_WAY_… */
     uint32_t max_pause_ms;                  /* 0: the context's; never more than that */
@@ -146,18 +146,23 @@ PROCINSPECT_API void procinspect_dump_options_init(procinspect_dump_options *opt
  * its threads, the calling one included, are stopped like any other's. Blocks for as long as the
  * capture takes, which is the pause and a little; where another thread of the calling process is
  * taking a dump of the same target it waits for that first, up to max_pause_ms, and answers TRACED
- * then. What had been read of a target that ends meanwhile makes a dump, and the report notes it;
- * GONE where it had not come to that. Free with procinspect_dump_free; the process
- * handle may be freed before.
+ * then. A type with more memory than Normal is refused before the target is stopped where it has
+ * more of it than hold_buffer_bytes or max_dump_bytes allow, or after that where it came to have
+ * more in that moment. It pauses for as long as it takes to copy it, some 3 ms for 10 MiB; before
+ * Linux 6.7 also some 1 ms for each GiB of addresses that it has mapped, used or not. What had been
+ * read of a target that ends meanwhile makes a dump, and the report notes it; GONE where it had not
+ * come to that. Free with procinspect_dump_free; the process handle may be freed before.
  *
  * With PROCINSPECT_DUMP_ONLY_CHECK *dump stays as it is, and dump may be NULL; 0 says that nothing
  * speaks against a capture. What is checked: arguments, the policy (its authorize callback is
  * asked), that the context doesn't redact and is of the running system, type and way, that the
- * least a dump of so many threads takes is within max_dump_bytes, what the target is (ended, a
- * zombie, a kernel thread, traced by another, another architecture), and whether the kernel lets
- * this process trace it (asked by opening /proc/PID/mem, which takes the right to attach; rules of
- * Yama included). What isn't: max_concurrent_dumps, of which no place is taken; the time that it
- * takes to stop it; a seccomp filter that forbids the host ptrace itself; the final size.
+ * least a dump of so many threads takes is within max_dump_bytes, that the memory that the type
+ * takes, were it taken now, is within that and the context's hold_buffer_bytes, what the target is
+ * (ended, a zombie, a kernel thread, traced by another, another architecture), and whether the
+ * kernel lets this process trace it (asked by opening /proc/PID/mem, which takes the right to
+ * attach; rules of Yama included). What isn't: max_concurrent_dumps, of which no place is taken;
+ * the time that it takes to stop it; a seccomp filter that forbids the host ptrace itself; the
+ * final size.
  *
  * Errors: INVALID_ARGUMENT, POLICY (dumps not allowed), BUSY (max_concurrent_dumps), NOT_FOUND (a
  * zombie, of which nothing is left to dump), GONE, REPLACED, PERMISSION, TRACED, TOO_LARGE,
