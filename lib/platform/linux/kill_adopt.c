@@ -9,8 +9,9 @@
 #include <sys/wait.h>
 
 #include "platform/linux/helper_system_call.h"
-#include "platform/linux/kill_frame.h"
+#include "platform/linux/inject_call.h"
 #include "platform/linux/kill_tree.h"
+#include "platform/linux/stop.h"
 
 /*
  * The kernel's process events can't be had in containers, and are lost where more come than the
@@ -19,8 +20,8 @@
  * to the root, which is killed last: no link is lost any more while it lives.
  *
  * The thread's registers and signal mask are put back at once. Should the helper be killed before
- * that, the thread puts them back itself (kill_frame.h), in every program that has the code for it:
- * libc has.
+ * that, the thread puts them back itself (inject_call.h), in every program that has the code for
+ * it: libc has.
  */
 
 enum {
@@ -29,12 +30,10 @@ enum {
     MOST_TRIES = 3,
     AWAKE_STEPS = 100,
     AWAKE_STEP_NS = 1000000,
-    SIGNAL_SET_BYTES = 8,
     USER_CODE_SEGMENT = 0x33, /* 64-bit code */
     RED_ZONE_BYTES = 128,
     EVENT_SHIFT = 16,
-    EVENT_STOP = 128, /* PTRACE_EVENT_STOP, which libc's header lacks */
-    CALL_STOP = SIGTRAP | 0x80,
+    EVENT_STOP = 128,           /* PTRACE_EVENT_STOP, which libc's header lacks */
     GET_USER_DISPATCH = 0x4210, /* PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, of newer headers */
     ADOPT_OPTIONS =
         PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE
@@ -45,10 +44,9 @@ static const uint64_t answer_limit_ns = UINT64_C(3000000000);
 /* A thread of the root's that stands, and what it was about. */
 typedef struct borrowed {
     int32_t tid;
-    uint64_t instruction;   /* a system call's */
-    uint64_t stack_pointer; /* for the call */
-    uint64_t mask;
     struct user_regs_struct before;
+    pi_inject_gadgets gadgets;
+    pi_inject inject;
 } borrowed;
 
 typedef struct auxiliary {
@@ -115,36 +113,13 @@ static bool interrupt_thread(pi_kill_tree *tree, int32_t tid) {
     return is_interrupt(status);
 }
 
-/* Until it stands before or behind a system call. All that can come first are stops for SIGSTOP,
- * which are left for later. */
-static bool wait_for_call(int32_t tid) {
-    for (;;) {
-        if (raw_ptrace(PTRACE_SYSCALL, tid, 0, 0) != 0)
-            return false;
-        int status = wait_for_stop(tid);
-        if (status < 0 || status >> EVENT_SHIFT == 0)
-            return status >= 0 && WSTOPSIG(status) == CALL_STOP;
-    }
-}
-
 /* Makes the thread call prctl: its answer. */
-static long call_prctl(const borrowed *thread, long option, uint64_t argument) {
-    struct user_regs_struct registers = thread->before;
-    uint64_t all = UINT64_MAX;
-    registers.rip = thread->instruction;
-    registers.rsp = thread->stack_pointer;
-    registers.rax = SYS_prctl;
-    registers.rdi = (uint64_t)option;
-    registers.rsi = argument;
-    registers.rdx = registers.r10 = registers.r8 = 0;
-    registers.orig_rax = UINT64_MAX; /* nothing to restart */
-    /* The mask last, and put back first: the registers see to it that it is put back. */
-    if (raw_ptrace(PTRACE_SETREGS, thread->tid, 0, (uintptr_t)&registers) != 0 ||
-        raw_ptrace(PTRACE_SETSIGMASK, thread->tid, SIGNAL_SET_BYTES, (uintptr_t)&all) != 0 ||
-        !wait_for_call(thread->tid) || !wait_for_call(thread->tid) ||
-        raw_ptrace(PTRACE_GETREGS, thread->tid, 0, (uintptr_t)&registers) != 0)
-        return -1;
-    return (long)registers.rax;
+static long call_prctl(borrowed *thread, long option, uint64_t argument) {
+    const uint64_t arguments[4] = {(uint64_t)option, argument};
+    long answer;
+    thread->inject.deadline_ns = raw_now_ns() + answer_limit_ns;
+    return pi_inject_call(&thread->inject, SYS_prctl, arguments, &answer) == PI_INJECT_OK ? answer
+                                                                                          : -1;
 }
 
 /* Where a filter of the process's own could judge the call, or answer it by killing, it is put
@@ -168,17 +143,27 @@ static void give_back(const borrowed *thread) {
 }
 
 /* Where a program has no code for a frame the vDSO's instruction serves, without one. */
-static void prepare_frame(pi_kill_tree *tree, borrowed *thread) {
-    pi_kill_gadgets gadgets;
-    thread->stack_pointer = thread->before.rsp;
-    if (!pi_kill_find_gadgets(tree, thread->before.rip, &gadgets))
-        return;
-    uint64_t frame =
-        pi_kill_push_frame(tree->root_pid, thread->tid, &gadgets, &thread->before, thread->mask);
-    if (frame == 0)
-        return;
-    thread->instruction = gadgets.call;
-    thread->stack_pointer = frame;
+static bool begin_calls(pi_kill_tree *tree, borrowed *thread) {
+    long length = pi_kill_read_file(tree, tree->root_pid, "/maps", tree->maps, sizeof tree->maps);
+    const pi_inject_search search = {.pid = tree->root_pid,
+                                     .maps = tree->maps,
+                                     .maps_length = length > 0 ? (size_t)length : 0,
+                                     .near = thread->before.rip,
+                                     .code = tree->code,
+                                     .code_capacity = sizeof tree->code};
+    pi_inject *inject = &thread->inject;
+    inject->origin = (pi_inject_origin){.pid = tree->root_pid,
+                                        .tid = thread->tid,
+                                        .gadgets = &thread->gadgets,
+                                        .registers = &thread->before,
+                                        .repairs_call = pi_call_needs_restart(&thread->before)};
+    inject->wait = pi_inject_sleep; /* SIGCHLD is waited for elsewhere */
+    inject->has_no_frame = !pi_inject_find_gadgets(&search, &thread->gadgets);
+    if (!inject->has_no_frame && pi_inject_begin(inject) == PI_INJECT_OK)
+        return true;
+    inject->has_no_frame = true;
+    thread->gadgets.call = tree->adopt_instruction;
+    return pi_inject_begin(inject) == PI_INJECT_OK;
 }
 
 static bool borrow(pi_kill_tree *tree, borrowed *thread) {
@@ -186,25 +171,29 @@ static bool borrow(pi_kill_tree *tree, borrowed *thread) {
         return false;
     if (raw_ptrace(PTRACE_GETREGS, thread->tid, 0, (uintptr_t)&thread->before) == 0 &&
         thread->before.cs == USER_CODE_SEGMENT && may_call(tree, thread->tid) &&
-        raw_ptrace(PTRACE_GETSIGMASK, thread->tid, SIGNAL_SET_BYTES, (uintptr_t)&thread->mask) ==
-            0) {
-        prepare_frame(tree, thread);
+        begin_calls(tree, thread))
         return true;
-    }
     give_back(thread);
     return false;
 }
 
-static void put_back(const borrowed *thread) {
-    raw_ptrace(PTRACE_SETSIGMASK, thread->tid, SIGNAL_SET_BYTES, (uintptr_t)&thread->mask);
-    raw_ptrace(PTRACE_SETREGS, thread->tid, 0, (uintptr_t)&thread->before);
+static void put_back(borrowed *thread) {
+    thread->inject.deadline_ns = raw_now_ns() + answer_limit_ns;
+    pi_inject_end(&thread->inject);
     raw_ptrace(PTRACE_SETOPTIONS, thread->tid, 0, ADOPT_OPTIONS & ~PTRACE_O_TRACESYSGOOD);
     give_back(thread);
 }
 
-/* 1 or 0; -1 where it doesn't say. The answer is written below the stack's end. */
-static int is_reaper(const borrowed *thread) {
-    uint64_t address = (thread->stack_pointer - 2 * RED_ZONE_BYTES) & ~UINT64_C(7);
+/* Below what the thread uses of its stack: what the frame for a child takes, and there is none, is
+ * put back. */
+static uint64_t room_for_answer(const borrowed *thread) {
+    return thread->inject.has_no_frame ? (thread->before.rsp - 2 * RED_ZONE_BYTES) & ~UINT64_C(7)
+                                       : thread->inject.frame.child_address;
+}
+
+/* 1 or 0; -1 where it doesn't say. */
+static int is_reaper(borrowed *thread) {
+    uint64_t address = room_for_answer(thread);
     uint64_t value = 0;
     if (call_prctl(thread, PR_GET_CHILD_SUBREAPER, address) != 0 ||
         raw_ptrace(PTRACE_PEEKDATA, thread->tid, address, (uintptr_t)&value) != 0)
@@ -225,7 +214,8 @@ static bool can_stop(const pi_kill_tree *tree, int32_t pid, int32_t tid) {
 
 /* Through this thread, where it can be; false once it is done. */
 static bool adopt_through(pi_kill_tree *tree, int32_t pid, int32_t tid) {
-    borrowed thread = {.tid = tid, .instruction = tree->adopt_instruction};
+    borrowed thread;
+    thread.tid = tid;
     if (pi_kill_index_find(&tree->threads, tid) < 0 || !can_stop(tree, pid, tid))
         return true;
     if (!borrow(tree, &thread)) { /* on a busy machine it may only be late */
@@ -264,7 +254,8 @@ void pi_kill_adopt(pi_kill_tree *tree) {
 }
 
 void pi_kill_undo_adoption(pi_kill_tree *tree) {
-    borrowed thread = {.tid = tree->adopted_through, .instruction = tree->adopt_instruction};
+    borrowed thread;
+    thread.tid = tree->adopted_through;
     if (!tree->has_reaper || tree->adopted_through == 0 || !borrow(tree, &thread))
         return;
     call_prctl(&thread, PR_SET_CHILD_SUBREAPER, 0);
