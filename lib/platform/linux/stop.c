@@ -181,6 +181,16 @@ pi_stop_result pi_stop_interrupt(pi_stop *stop) {
     return PI_STOP_TOO_LATE;
 }
 
+pi_stop_result pi_stop_one(pi_stop *stop, int32_t tid) {
+    pi_stop_result result = pi_stop_seize_one(stop, tid);
+    if (result != PI_STOP_OK)
+        return result;
+    stop->pause_begin_ns = raw_now_ns();
+    stop->last_progress_ns = stop->pause_begin_ns;
+    result = interrupt_from(stop, 0);
+    return result == PI_STOP_OK ? outcome_of(stop) : result;
+}
+
 /* The sets as the kernel keeps them for any thread: PTRACE_GETREGSET would give those of 32-bit
  * code, of another size, where a thread of this 64-bit process runs such (Wine does). */
 static bool read_general(int32_t tid, struct user_regs_struct *general) {

@@ -71,6 +71,9 @@ pi_stop_result pi_stop_seize(pi_stop *stop);
 /* Begins the pause and waits until every thread stands, has ended or can't be stopped. */
 pi_stop_result pi_stop_interrupt(pi_stop *stop);
 
+/* Seizes and stops one thread and no other. The tables, which are empty, have room for one. */
+pi_stop_result pi_stop_one(pi_stop *stop, int32_t tid);
+
 /* The registers of a thread that stands. False where it has ended by now (its state says so). */
 bool pi_stop_read_registers(pi_stop *stop, pi_stop_thread *thread, struct user_regs_struct *general,
                             struct user_fpregs_struct *floating);

@@ -20,37 +20,44 @@ typedef struct directory_entry {
 
 enum {
     SEIZE_ATTEMPTS = 3,
+    PATH_BYTES = 48,
     UNKNOWN_STATE = '?',
     STATUS_BYTES = 1024,        /* enough for the tracer, which is among the first lines */
     STAT_BYTES = 512,           /* enough for the name and the state behind it */
     SEIZED_BETWEEN_CHECKS = 256 /* threads, between two looks whether the host still wants it */
 };
 
-static int32_t parse_tid(const char *name) {
+int32_t pi_stop_parse_tid(const char *name) {
     int32_t tid = 0;
     for (; *name >= '0' && *name <= '9' && tid < INT32_MAX / 10; name++)
         tid = tid * 10 + (*name - '0');
     return *name == '\0' ? tid : 0;
 }
 
-/* "1234/stat", a file of at most 6 letters */
-static void file_path(char path[32], int32_t tid, const char *file) {
+/* Where the next letter goes. */
+static char *put_tid(char *at, int32_t tid) {
     char digits[12];
     unsigned count = 0;
     for (; tid > 0; tid /= 10)
         digits[count++] = (char)('0' + tid % 10);
     while (count > 0)
-        *path++ = digits[--count];
+        *at++ = digits[--count];
+    *at = '\0';
+    return at;
+}
+
+/* "1234/stat", a file of at most 32 letters */
+static void file_path(char path[PATH_BYTES], int32_t tid, const char *file) {
+    path = put_tid(path, tid);
     *path++ = '/';
     while (*file != '\0')
         *path++ = *file++;
     *path = '\0';
 }
 
-/* The file's beginning; its length, or a negative errno. */
-static long read_thread_file(const pi_stop *stop, int32_t tid, const char *name, char *text,
-                             size_t capacity) {
-    char path[32];
+long pi_stop_read_thread_file(const pi_stop *stop, int32_t tid, const char *name, char *text,
+                              size_t capacity) {
+    char path[PATH_BYTES];
     file_path(path, tid, name);
     long file = pi_helper_open(stop->helper, stop->task_directory, path, O_RDONLY);
     if (file < 0)
@@ -60,9 +67,16 @@ static long read_thread_file(const pi_stop *stop, int32_t tid, const char *name,
     return length;
 }
 
+long pi_stop_read_thread_link(const pi_stop *stop, int32_t tid, const char *name, char *target,
+                              size_t capacity) {
+    char path[PATH_BYTES];
+    file_path(path, tid, name);
+    return raw_call(SYS_readlinkat, stop->task_directory, (long)path, (long)target, (long)capacity);
+}
+
 char pi_stop_os_state(const pi_stop *stop, int32_t tid) {
     char text[STAT_BYTES];
-    long length = read_thread_file(stop, tid, "stat", text, sizeof text);
+    long length = pi_stop_read_thread_file(stop, tid, "stat", text, sizeof text);
     if (length < 0)
         return length == -ENOENT || length == -ESRCH ? 0 : UNKNOWN_STATE;
     /* The name may hold a parenthesis; no number behind it does. */
@@ -90,7 +104,7 @@ static bool has_ended(const pi_stop *stop, int32_t tid) {
 static int32_t tracer_of(const pi_stop *stop, int32_t tid) {
     static const char name[] = "\nTracerPid:\t";
     char text[STATUS_BYTES];
-    long length = read_thread_file(stop, tid, "status", text, sizeof text);
+    long length = pi_stop_read_thread_file(stop, tid, "status", text, sizeof text);
     for (long at = 0; at + (long)sizeof name < length; at++) {
         long matched = 0;
         while (name[matched] != '\0' && text[at + matched] == name[matched])
@@ -135,7 +149,7 @@ static bool is_of_process(const pi_stop *stop, const char *name) {
 }
 
 static pi_stop_result seize(pi_stop *stop, const char *name, uint32_t *added) {
-    int32_t tid = parse_tid(name);
+    int32_t tid = pi_stop_parse_tid(name);
     if (tid == 0)
         return PI_STOP_OK;
     uint32_t *slot = find_slot(stop, tid);
@@ -166,31 +180,45 @@ static pi_stop_result seize(pi_stop *stop, const char *name, uint32_t *added) {
     return PI_STOP_OK;
 }
 
-static pi_stop_result seize_entries(pi_stop *stop, long length, uint32_t *added) {
-    const directory_entry *entry;
-    for (long at = 0; at < length; at += entry->length) {
-        entry = (const directory_entry *)(const void *)(stop->entries + at);
-        pi_stop_result result = seize(stop, entry->name, added);
-        if (result != PI_STOP_OK)
-            return result;
-        if (*added % SEIZED_BETWEEN_CHECKS == 1 && pi_helper_must_stop(stop->helper))
-            return PI_STOP_MUST_END;
-    }
-    return PI_STOP_OK;
-}
-
-pi_stop_result pi_stop_seize_new(pi_stop *stop, uint32_t *added) {
-    *added = 0;
+pi_stop_result pi_stop_list(pi_stop *stop,
+                            pi_stop_result (*visit)(pi_stop *stop, const char *name,
+                                                    void *argument),
+                            void *argument) {
     raw_call(SYS_lseek, stop->task_directory, 0, SEEK_SET, 0);
     for (;;) {
         long length = raw_call(SYS_getdents64, stop->task_directory, (long)stop->entries,
                                PI_STOP_ENTRIES_BYTES, 0);
         if (length <= 0)
             return PI_STOP_OK; /* the end; or the process has ended, which a wait will tell */
-        pi_stop_result result = seize_entries(stop, length, added);
-        if (result != PI_STOP_OK)
-            return result;
+        const directory_entry *entry;
+        for (long at = 0; at < length; at += entry->length) {
+            entry = (const directory_entry *)(const void *)(stop->entries + at);
+            pi_stop_result result = visit(stop, entry->name, argument);
+            if (result != PI_STOP_OK)
+                return result;
+        }
     }
+}
+
+static pi_stop_result seize_listed(pi_stop *stop, const char *name, void *added) {
+    uint32_t *count = added;
+    pi_stop_result result = seize(stop, name, count);
+    if (result == PI_STOP_OK && *count % SEIZED_BETWEEN_CHECKS == 1 &&
+        pi_helper_must_stop(stop->helper))
+        return PI_STOP_MUST_END;
+    return result;
+}
+
+pi_stop_result pi_stop_seize_new(pi_stop *stop, uint32_t *added) {
+    *added = 0;
+    return pi_stop_list(stop, seize_listed, added);
+}
+
+pi_stop_result pi_stop_seize_one(pi_stop *stop, int32_t tid) {
+    char name[PATH_BYTES];
+    uint32_t added = 0;
+    put_tid(name, tid);
+    return seize(stop, name, &added);
 }
 
 /*
