@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PI_PLATFORM_LINUX_CAPTURE_COPY_H
+#define PI_PLATFORM_LINUX_CAPTURE_COPY_H
+
+#include "platform/linux/capture_fork.h"
+
+/*
+ * Zombies of copies; between the files of capture_fork.h. A child of the process's own may have no
+ * exit signal, too, and it must not be taken from it. A copy is told by its end: with
+ * PI_INJECT_ORPHAN_STATUS, by itself; or by SIGKILL, and then it has this score.
+ */
+#define PI_COPY_OOM_MARK "1000"
+
+enum { PI_COPY_PATH_BYTES = 48, PI_COPY_MOST_OLD = 16 };
+
+/* "1234/oom_score_adj" of pid and "/oom_score_adj" */
+void pi_copy_path(char path[PI_COPY_PATH_BYTES], int32_t pid, const char *file);
+
+/* Has the process wait for these children, by their numbers in its own pid namespace: how many are
+ * left. */
+uint32_t pi_copy_reap(pi_fork *fork, const int32_t *pids, uint32_t count);
+
+#endif
