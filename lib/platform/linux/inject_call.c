@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "platform/linux/helper_system_call.h"
+#include "platform/linux/stop.h"
 
 enum {
     EVENT_SHIFT = 16,
@@ -189,7 +190,10 @@ pi_inject_result pi_inject_end(pi_inject *inject) {
     pi_inject_result result = go_to_event_stop(inject);
     if (result != PI_INJECT_OK)
         return result;
-    if (!set_mask(inject, inject->origin.mask) || !set_registers(inject, inject->origin.registers))
+    struct user_regs_struct registers = *inject->origin.registers;
+    if (inject->origin.repairs_call)
+        registers.rax = PI_CALL_RESTARTS;
+    if (!set_mask(inject, inject->origin.mask) || !set_registers(inject, &registers))
         return PI_INJECT_GONE;
     if (!inject->has_no_frame)
         pi_inject_pop_frame(inject->origin.pid, &inject->frame);

@@ -225,6 +225,8 @@ bool pi_stop_read_registers(pi_stop *stop, pi_stop_thread *thread, struct user_r
         return false;
     thread->has_registers = 1;
     thread->needs_restart = needs_restart(thread, general);
+    if (thread->needs_restart)
+        pi_call_restart(thread->tid);
     return true;
 }
 

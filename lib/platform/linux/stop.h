@@ -74,7 +74,8 @@ pi_stop_result pi_stop_interrupt(pi_stop *stop);
 /* Seizes and stops one thread and no other. The tables, which are empty, have room for one. */
 pi_stop_result pi_stop_one(pi_stop *stop, int32_t tid);
 
-/* The registers of a thread that stands. False where it has ended by now (its state says so). */
+/* The registers of a thread that stands, as it stopped. False where it has ended by now (its state
+ * says so). If its call has to be restarted that is seen to at once: the helper may be killed. */
 bool pi_stop_read_registers(pi_stop *stop, pi_stop_thread *thread, struct user_regs_struct *general,
                             struct user_fpregs_struct *floating);
 
@@ -88,6 +89,10 @@ void pi_stop_release(pi_stop *stop);
  * be restarted.
  */
 bool pi_call_needs_restart(const struct user_regs_struct *registers);
+
+/* What its result is then, inside the kernel (-ERESTARTNOHAND): restart unless a handler runs, else
+ * answer EINTR. */
+#define PI_CALL_RESTARTS ((unsigned long long)-514)
 
 /* Makes the call of a standing thread restart, unless a signal handler is to run: then it answers
  * EINTR, as without us. */

@@ -8,9 +8,6 @@
 #include "platform/linux/helper_system_call.h"
 #include "platform/linux/stop.h"
 
-/* Kernel-internal: restart the call if no handler runs, else answer EINTR. */
-enum { RESTART_UNLESS_HANDLER_RUNS = 514 };
-
 /* After these modes a second run moves the file's bytes once more. */
 static bool moves_bytes(unsigned long long mode) {
     return (mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE)) != 0;
@@ -112,6 +109,5 @@ bool pi_call_needs_restart(const struct user_regs_struct *registers) {
 }
 
 void pi_call_restart(int32_t tid) {
-    raw_ptrace(PTRACE_POKEUSER, tid, offsetof(struct user, regs.rax),
-               (uintptr_t)-RESTART_UNLESS_HANDLER_RUNS);
+    raw_ptrace(PTRACE_POKEUSER, tid, offsetof(struct user, regs.rax), (uintptr_t)PI_CALL_RESTARTS);
 }
