@@ -11,6 +11,10 @@ enum {
     WORD_FIRST_ERROR, /* which check it was, and what it saw */
     WORD_SIGNALS,     /* SIGCHLDs that came */
     WORD_READY,       /* threads that have begun */
+    /* Set: calls that answer EINTR to any stop may do so, and how often they did. A tracer that is
+     * killed before it has looked at them can't repair them. */
+    WORD_MAY_BE_INTERRUPTED,
+    WORD_INTERRUPTED
 };
 
 /* What is wrong, in WORD_FIRST_ERROR's low byte. */

@@ -1,0 +1,278 @@
+/* Helpers that are killed at any moment of a fork: the target goes on as if nothing had been. */
+#include "platform/capture_child.h"
+#include "platform/fork_run.h"
+#include "platform/fork_workload.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "platform/linux/inject_frame.h"
+
+enum { CRASHES = 50, SOAK_CRASHES = 1000, OWN_STATUS = 5 };
+
+static int crash_count(void) {
+    return getenv("PROCINSPECT_TEST_SOAK") != NULL ? SOAK_CRASHES : CRASHES;
+}
+
+/* Kills the helper after this time from the moment that it begins; what it does then depends on the
+ * machine, and is to be anything. */
+static void crash(pid_t pid, unsigned delay_us, unsigned *rounds) {
+    fork_run *run = fork_begin_repeated(pid);
+    while (atomic_load(&run->helper_pid) == 0)
+        sched_yield();
+    struct timespec delay = {0, (long)delay_us * 1000};
+    nanosleep(&delay, NULL);
+    kill(atomic_load(&run->helper_pid), SIGKILL);
+    fork_end(run);
+    assert_int_not_equal(run->helper_result, 0);
+    *rounds += atomic_load(&run->rounds);
+    fork_free(run);
+}
+
+/* Copies that were left end by themselves. Children of the target's own don't count. */
+static void assert_few_zombies(pid_t pid, int own_children, int *zombies) {
+    enum { MOST_MS = 60000 };
+    int living = count_living_children(pid);
+    for (int i = 0; i < MOST_MS && living > own_children; i++) {
+        sleep_ms(1);
+        living = count_living_children(pid);
+    }
+    assert_true(living <= own_children);
+    int left = count_children(pid) - living;
+    assert_true(left <= 1);
+    *zombies += left > 0;
+}
+
+static bool is_stopped(pid_t pid) {
+    char state = thread_state(pid, pid);
+    return state == 'T' || state == 't';
+}
+
+/* How long a helper takes that isn't killed. */
+static unsigned usual_time_us(pid_t pid) {
+    struct timespec begin, end;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    fork_once(pid);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    long time_us = (end.tv_sec - begin.tv_sec) * 1000000 + (end.tv_nsec - begin.tv_nsec) / 1000;
+    return time_us < 500000 ? (unsigned)time_us : 500000;
+}
+
+static void crash_often(void (*body)(child_board *board), bool may_refuse) {
+    test_child child = child_start(body);
+    unsigned rounds = 0;
+    int zombies = 0, reaped = 0;
+    srandom((unsigned)getpid());
+    unsigned most_us = usual_time_us(child.pid) + 1;
+    for (int i = 0; i < crash_count(); i++) {
+        crash(child.pid, (unsigned)random() % most_us, &rounds);
+        wait_for_rounds(child.board, 20);
+        assert_no_errors(child.board);
+        assert_false(is_stopped(child.pid));
+        assert_few_zombies(child.pid, 0, &zombies);
+        fork_run *run = fork_begin(child.pid);
+        fork_end(run);
+        assert_int_equal(run->helper_result, 0);
+        assert_true(run->result == PI_FORK_DONE ||
+                    (may_refuse && run->result == PI_FORK_NO_THREAD));
+        fork_free(run);
+        reaped += count_children(child.pid) <= 0;
+        if (!may_refuse)
+            assert_true(count_children(child.pid) <= 0);
+    }
+    print_message("# %d helpers killed after %u forks: %d zombies, none left %d times, %lu calls "
+                  "interrupted\n",
+                  crash_count(), rounds, zombies, reaped,
+                  (unsigned long)atomic_load(&child.board->words[WORD_INTERRUPTED]));
+    wait_for_rounds(child.board, 100);
+    assert_no_errors(child.board);
+    assert_int_equal(atomic_load(&child.board->words[WORD_SIGNALS]), 0);
+    child_end(&child);
+}
+
+/* --- Through threads that wait, and only through such that run --- */
+
+static void calls_body(child_board *board) {
+    atomic_store(&board->words[WORD_MAY_BE_INTERRUPTED], 1);
+    static const workload kinds[] = {
+        check_nanosleep, check_clock_nanosleep, check_futex, check_read,      check_epoll,
+        check_poll,      check_select,          check_recv,  check_registers, check_sigtimedwait,
+        check_pause};
+    start_workloads(board, kinds, sizeof kinds / sizeof kinds[0]);
+    for (;;)
+        pause();
+}
+
+static void registers_body(child_board *board) {
+    static const workload kinds[] = {check_registers};
+    start_workloads(board, kinds, 1);
+    check_registers(board);
+}
+
+static void tiles_body(child_board *board) {
+    static const workload kinds[] = {check_tiles};
+    start_workloads(board, kinds, 1);
+    check_tiles(board);
+}
+
+/* One thread, in one call at a time: each crash meets it. */
+static void sleeping_body(child_board *board) {
+    atomic_store(&board->ready, 1);
+    check_nanosleep(board);
+}
+
+static void epoll_body(child_board *board) {
+    atomic_store(&board->words[WORD_MAY_BE_INTERRUPTED], 1);
+    atomic_store(&board->ready, 1);
+    check_epoll(board);
+}
+
+static void threads_in_calls(void **state) {
+    (void)state;
+    crash_often(calls_body, false);
+}
+
+static void threads_that_run(void **state) {
+    (void)state;
+    crash_often(registers_body, false);
+}
+
+static void threads_with_tiles(void **state) {
+    (void)state;
+    crash_often(tiles_body, false);
+}
+
+static void the_only_thread(void **state) {
+    (void)state;
+    crash_often(sleeping_body, false);
+    crash_often(epoll_body, false);
+}
+
+/* --- Stopped targets --- */
+
+static void a_stopped_target(void **state) {
+    (void)state;
+    test_child child = child_start(sleeping_body);
+    unsigned rounds = 0;
+    int status, zombies = 0;
+    srandom((unsigned)getpid());
+    unsigned most_us = usual_time_us(child.pid) + 1;
+    for (int i = 0; i < crash_count() / 5; i++) {
+        kill(child.pid, SIGSTOP);
+        assert_int_equal(waitpid(child.pid, &status, WUNTRACED), child.pid);
+        crash(child.pid, (unsigned)random() % most_us, &rounds);
+        assert_true(wait_for_thread_state(child.pid, child.pid, 'T'));
+        kill(child.pid, SIGCONT);
+        wait_for_rounds(child.board, 5);
+        assert_no_errors(child.board);
+        assert_few_zombies(child.pid, 0, &zombies);
+        fork_once(child.pid);
+        assert_true(count_children(child.pid) <= 0);
+    }
+    child_end(&child);
+}
+
+/* --- Whose zombies are whose --- */
+
+static long fork_without_signal(void) {
+    return syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
+}
+
+/* Three children that look like copies, more or less. */
+static void zombies_body(child_board *board) {
+    long ended = fork_without_signal();
+    if (ended == 0)
+        _exit(OWN_STATUS);
+    long killed = fork_without_signal();
+    if (killed == 0)
+        for (;;)
+            pause();
+    kill((pid_t)killed, SIGKILL);
+    pid_t ordinary = fork();
+    if (ordinary == 0)
+        _exit(PI_INJECT_ORPHAN_STATUS);
+    atomic_store(&board->pids[0], (int)ended);
+    atomic_store(&board->pids[1], (int)killed);
+    atomic_store(&board->pids[2], ordinary);
+    atomic_store(&board->ready, 1);
+    while (atomic_load(&board->words[0]) == 0)
+        sleep_ms(1);
+    int seen[3] = {0};
+    waitpid((pid_t)ended, &seen[0], __WALL);
+    waitpid((pid_t)killed, &seen[1], __WALL);
+    waitpid(ordinary, &seen[2], 0);
+    bool is_right = WIFEXITED(seen[0]) && WEXITSTATUS(seen[0]) == OWN_STATUS &&
+                    WIFSIGNALED(seen[1]) && WTERMSIG(seen[1]) == SIGKILL && WIFEXITED(seen[2]) &&
+                    WEXITSTATUS(seen[2]) == PI_INJECT_ORPHAN_STATUS;
+    atomic_store(&board->words[1], is_right ? 1 : 2);
+    for (;;)
+        pause();
+}
+
+static void the_targets_own_children_are_left_to_it(void **state) {
+    (void)state;
+    test_child child = child_start(zombies_body);
+    for (int i = 0; i < 3; i++)
+        assert_true(wait_for_thread_state(atomic_load(&child.board->pids[i]),
+                                          atomic_load(&child.board->pids[i]), 'Z'));
+    fork_once(child.pid);
+    fork_once(child.pid);
+    assert_int_equal(count_children(child.pid), 3);
+    atomic_store(&child.board->words[0], 1);
+    while (atomic_load(&child.board->words[1]) == 0)
+        sleep_ms(1);
+    assert_int_equal(atomic_load(&child.board->words[1]), 1);
+    child_end(&child);
+}
+
+/* A child with the status that a copy ends with by itself. */
+static void orphan_body(child_board *board) {
+    long ended = fork_without_signal();
+    if (ended == 0)
+        _exit(PI_INJECT_ORPHAN_STATUS);
+    atomic_store(&board->pids[0], (int)ended);
+    atomic_store(&board->ready, 1);
+    for (;;)
+        pause();
+}
+
+static void a_copy_that_was_left_is_reaped(void **state) {
+    (void)state;
+    test_child child = child_start(orphan_body);
+    pid_t left = atomic_load(&child.board->pids[0]);
+    assert_true(wait_for_thread_state(left, left, 'Z'));
+    if (count_children(child.pid) < 0)
+        skip();
+    fork_once(child.pid);
+    assert_int_equal(count_children(child.pid), 0);
+    child_end(&child);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(threads_in_calls),
+        cmocka_unit_test(threads_that_run),
+        cmocka_unit_test(threads_with_tiles),
+        cmocka_unit_test(the_only_thread),
+        cmocka_unit_test(a_stopped_target),
+        cmocka_unit_test(the_targets_own_children_are_left_to_it),
+        cmocka_unit_test(a_copy_that_was_left_is_reaped),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
