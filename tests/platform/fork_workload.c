@@ -160,7 +160,7 @@ void *check_tiles(void *argument) {
 
 /* --- Restartable sequences: a counter that no atomic instruction guards --- */
 
-enum { MOST_CPUS = 256, SEQUENCE_SPINS = 400, SEQUENCES = 100 };
+enum { MOST_CPUS = 256, SEQUENCE_SPINS = 400, SEQUENCES = 100, ADDERS = SEQUENCE_CHECKERS };
 
 typedef struct cpu_count {
     uint64_t value;
@@ -239,7 +239,7 @@ void *check_sequences(void *argument) {
         static atomic_uint_least32_t round;
         uint32_t now = atomic_load(&round);
         if (is_first) {
-            while (atomic_load(&adders_at_rest) != atomic_load(&adders) - 1)
+            while (atomic_load(&adders_at_rest) != ADDERS - 1)
                 sched_yield();
             compare_counts(board);
             atomic_store(&adders_at_rest, 0);

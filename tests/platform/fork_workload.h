@@ -43,7 +43,9 @@ typedef void *(*workload)(void *board);
 
 void *check_registers(void *board); /* in user code all the time */
 void *check_tiles(void *board);     /* likewise, with AMX where there is such */
-void *check_sequences(void *board); /* likewise, mostly in restartable sequences */
+/* Likewise, mostly in restartable sequences; so many threads have to run it. */
+enum { SEQUENCE_CHECKERS = 3 };
+void *check_sequences(void *board);
 void *check_nanosleep(void *board);
 void *check_clock_nanosleep(void *board);
 void *check_futex(void *board);
