@@ -36,13 +36,8 @@ typedef struct fork_tables {
     unsigned char code[CODE_BYTES];
 } fork_tables;
 
-/* Until `end` is built without the sanitizers' instrumentation, like the library's helper files: it
- * runs in the helper, where their memory is another thread's. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__has_feature)
+/* What runs in the helper is built without instrumentation, like the library's files for it. */
 #define IN_HELPER __attribute__((no_sanitize("address", "undefined", "thread"), noinline))
-#else
-#define IN_HELPER __attribute__((noinline))
-#endif
 
 IN_HELPER static void begin_round(fork_run *run, pi_helper *helper, fork_tables *tables, int task) {
     for (uint32_t i = 0; i < 2 * THREADS; i++)

@@ -60,9 +60,18 @@ void *check_pause(void *board); /* which no signal ends */
 
 /* Starts them, and sets board->ready when all have begun. */
 void start_workloads(child_board *board, const workload *workloads, size_t count);
+/* Likewise, one of each that calls, and one that runs. */
+void start_every_call(child_board *board);
 /* Fails the test where a check has failed. */
 void assert_no_errors(const child_board *board);
 /* Until each workload that returns has made some rounds more. */
 void wait_for_rounds(child_board *board, uint64_t rounds);
+
+/* --- for workloads --- */
+
+/* One has begun; is through once more; has found something wrong, and what it saw. */
+void workload_begin(child_board *board);
+void workload_count_round(child_board *board);
+void workload_report(child_board *board, unsigned what, unsigned long seen);
 
 #endif

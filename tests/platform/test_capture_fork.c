@@ -144,89 +144,6 @@ static void neither_stack_shows_the_frame(void **state) {
     child_end(&child);
 }
 
-/* --- What the target notices: nothing --- */
-
-static void all_kinds_body(child_board *board) {
-    static const workload kinds[] = {check_registers, check_nanosleep, check_clock_nanosleep,
-                                     check_futex,     check_read,      check_epoll,
-                                     check_poll,      check_select,    check_sigtimedwait,
-                                     check_recv,      check_wait,      check_pause};
-    start_workloads(board, kinds, sizeof kinds / sizeof kinds[0]);
-    for (;;)
-        pause();
-}
-
-static void no_call_answers_early_and_no_register_changes(void **state) {
-    (void)state;
-    test_child child = child_start(all_kinds_body);
-    for (int i = 0; i < forks_in_a_row(); i++) {
-        fork_once(child.pid);
-        assert_no_errors(child.board);
-    }
-    wait_for_rounds(child.board, 100);
-    assert_no_errors(child.board);
-    child_end(&child);
-}
-
-/* Nobody waits in a call: the fork has to go through a thread that runs. */
-static void registers_body(child_board *board) {
-    static const workload kinds[] = {check_registers};
-    start_workloads(board, kinds, 1);
-    check_registers(board);
-}
-
-static void tiles_body(child_board *board) {
-    static const workload kinds[] = {check_tiles};
-    start_workloads(board, kinds, 1);
-    check_tiles(board);
-}
-
-static void sequences_body(child_board *board) {
-    static const workload kinds[] = {check_sequences, check_sequences};
-    start_workloads(board, kinds, 2);
-    check_sequences(board);
-}
-
-/* How many of the forks went through a thread in user code. */
-static int fork_busy(void (*body)(child_board *board)) {
-    test_child child = child_start(body);
-    int in_code = 0;
-    for (int i = 0; i < forks_in_a_row(); i++) {
-        fork_run *run = fork_begin(child.pid);
-        fork_end(run);
-        assert_int_equal(run->helper_result, 0);
-        /* All may be in their sequences: then it is refused, and nothing is done. */
-        if (run->result != PI_FORK_NO_THREAD) {
-            assert_int_equal(run->result, PI_FORK_DONE);
-            assert_true(run->has_ended || count_living_children(child.pid) <= 0);
-            in_code += run->through_code != 0;
-        }
-        fork_free(run);
-        assert_no_errors(child.board);
-    }
-    wait_for_rounds(child.board, 100);
-    assert_no_errors(child.board);
-    child_end(&child);
-    return in_code;
-}
-
-static void a_running_thread_keeps_its_vector_registers(void **state) {
-    (void)state;
-    if (!__builtin_cpu_supports("avx"))
-        skip();
-    assert_true(fork_busy(registers_body) > 0);
-}
-
-static void a_running_thread_keeps_its_tiles(void **state) {
-    (void)state;
-    fork_busy(tiles_body);
-}
-
-static void restartable_sequences_stay_whole(void **state) {
-    (void)state;
-    fork_busy(sequences_body);
-}
-
 /* --- Children and signals --- */
 
 static void waiting_body(child_board *board) {
@@ -308,6 +225,12 @@ static void the_traps_disposition_stays(void **state) {
     assert_signals_stay(trap_ignored_body);
 }
 
+static void every_call_body(child_board *board) {
+    start_every_call(board);
+    for (;;)
+        pause();
+}
+
 /* --- Stopped, init of a namespace, subreaper --- */
 
 /* Without the calls that SIGSTOP itself lets answer EINTR. */
@@ -347,7 +270,7 @@ static void namespace_body(child_board *board) {
     pid_t init = fork();
     if (init == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        all_kinds_body(board);
+        every_call_body(board);
     }
     atomic_store(&board->pids[0], init);
     waitpid(init, NULL, 0);
@@ -375,7 +298,7 @@ static void the_init_of_a_namespace(void **state) {
 
 static void subreaper_body(child_board *board) {
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    all_kinds_body(board);
+    every_call_body(board);
 }
 
 static void a_subreaper(void **state) {
@@ -393,10 +316,6 @@ int main(void) {
         cmocka_unit_test(the_copy_is_frozen_while_the_target_writes),
         cmocka_unit_test(the_copy_has_no_part_in_the_targets_doings),
         cmocka_unit_test(neither_stack_shows_the_frame),
-        cmocka_unit_test(no_call_answers_early_and_no_register_changes),
-        cmocka_unit_test(a_running_thread_keeps_its_vector_registers),
-        cmocka_unit_test(a_running_thread_keeps_its_tiles),
-        cmocka_unit_test(restartable_sequences_stay_whole),
         cmocka_unit_test(a_target_that_waits_finds_no_child),
         cmocka_unit_test(the_traps_disposition_stays),
         cmocka_unit_test(a_stopped_target_stays_stopped),

@@ -8,6 +8,9 @@
 #include "platform/linux/capture_fork_thread.h"
 #include "platform/linux/helper_system_call.h"
 
+/* The way back is gone to its end though the deadline has passed by then. */
+static const uint64_t return_limit_ns = UINT64_C(1000000000);
+
 /* What became of the thread; it is in the tables as it is now. */
 static pi_fork_result note_thread(pi_stop *stop, pi_stop_thread *thread, pi_inject_result result) {
     switch (result) {
@@ -54,8 +57,10 @@ static pi_fork_result fork_through(pi_fork *fork, const pi_fork_candidate *candi
     if (result == PI_INJECT_OK) {
         fork->through_tid = thread->tid;
         result = call_clone(fork);
-        if (result == PI_INJECT_OK || result == PI_INJECT_FAILED)
+        if (result == PI_INJECT_OK || result == PI_INJECT_FAILED) {
+            fork->inject.deadline_ns = raw_now_ns() + return_limit_ns;
             result = pi_inject_end(&fork->inject);
+        }
     }
     if (result == PI_INJECT_OK || result == PI_INJECT_FAILED)
         raw_ptrace(PTRACE_SETOPTIONS, thread->tid, 0, 0);
