@@ -20,6 +20,10 @@
  *   - The frame is there before the first change, and what it has overwritten is put back after the
  *     last.
  *
+ * One moment is left. A seccomp filter that is suspended for the calls (PTRACE_O_SUSPEND_SECCOMP)
+ * judges again from when the helper is gone: if that happens after the number was changed, and
+ * before the thread has had its turn to go past the filter, the filter sees the call.
+ *
  * Nothing is stepped: SIGTRAP's disposition would be lost where it is blocked or ignored.
  */
 
