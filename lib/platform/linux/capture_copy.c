@@ -11,7 +11,7 @@
 
 /* A copy that was forked: until it can be read, and its end. */
 
-enum { EVENT_SHIFT = 16, EVENT_STOP = 128, PATH_BYTES = 48 };
+enum { EVENT_SHIFT = 16, EVENT_STOP = 128 /* PTRACE_EVENT_STOP, which libc's header lacks */ };
 
 /* On a busy machine much of these may pass until the copy has had its turn. */
 static const uint64_t stand_limit_ns = UINT64_C(10000000000);

@@ -29,7 +29,7 @@
 
 typedef enum pi_inject_result {
     PI_INJECT_OK,
-    PI_INJECT_FAILED, /* nothing was changed, or all is as it was */
+    PI_INJECT_FAILED, /* nothing was begun, or pi_inject_end puts it back */
     PI_INJECT_LATE,   /* the thread is under way in the kernel; its frame leads it home */
     PI_INJECT_GONE    /* it has ended */
 } pi_inject_result;
