@@ -88,7 +88,7 @@ IN_HELPER static void find_out(fork_run *run, pi_helper *helper, fork_tables *ta
     search.code = tables->code;
     search.code_capacity = CODE_BYTES;
     pi_inject_find_gadgets(&search, &fork->gadgets);
-    fork->has_fork_events = pi_fork_has_events(helper, run->directory);
+    fork->has_fork_events = run->limit_ns == 0 && pi_fork_has_events(helper, run->directory);
     run->old_copies = pi_copy_reap_old(fork);
 }
 
@@ -103,7 +103,7 @@ IN_HELPER static void stop_and_fork(fork_run *run, pi_helper *helper, fork_table
                 pi_stop_read_registers(stop, &stop->threads[i], &tables->registers[i].general,
                                        &tables->registers[i].floating);
         read_maps(run, helper, &tables->fork);
-        tables->fork.deadline_ns = raw_now_ns() + LONG_NS;
+        tables->fork.deadline_ns = raw_now_ns() + (run->limit_ns != 0 ? run->limit_ns : LONG_NS);
         run->result = pi_fork_target(&tables->fork);
         for (uint32_t i = 0; i < stop->count; i++)
             if (stop->threads[i].tid == tables->fork.through_tid)
@@ -148,13 +148,14 @@ static void *run_helper(void *argument) {
     return NULL;
 }
 
-static fork_run *start(pid_t pid, bool repeats) {
+static fork_run *start(pid_t pid, bool repeats, uint64_t limit_ns) {
     fork_run *run = calloc(1, sizeof *run);
     char path[32];
     assert_non_null(run);
     snprintf(path, sizeof path, "/proc/%d", (int)pid);
     run->pid = pid;
     run->repeats = repeats;
+    run->limit_ns = limit_ns;
     run->proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     run->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     run->table_bytes = sizeof(fork_tables);
@@ -167,15 +168,19 @@ static fork_run *start(pid_t pid, bool repeats) {
     return run;
 }
 
-fork_run *fork_begin(pid_t pid) {
-    fork_run *run = start(pid, false);
+fork_run *fork_begin_limited(pid_t pid, uint64_t limit_ns) {
+    fork_run *run = start(pid, false, limit_ns);
     while (atomic_load(&run->phase) == FORK_STARTED)
         sleep_ms(1);
     return run;
 }
 
+fork_run *fork_begin(pid_t pid) {
+    return fork_begin_limited(pid, 0);
+}
+
 fork_run *fork_begin_repeated(pid_t pid) {
-    return start(pid, true);
+    return start(pid, true, 0);
 }
 
 void fork_end(fork_run *run) {

@@ -17,7 +17,8 @@ typedef enum fork_phase {
 typedef struct fork_run {
     /* What is asked for. */
     pid_t pid;
-    bool repeats; /* fork and end until the helper is killed */
+    bool repeats;      /* fork and end until the helper is killed */
+    uint64_t limit_ns; /* of the fork; where it isn't 0 nobody looks for userfaultfds before */
 
     /* What came of it. */
     pi_stop_result stopped;
@@ -45,6 +46,8 @@ typedef struct fork_run {
 fork_run *fork_begin(pid_t pid);
 /* The same over and over, until helper_pid is killed; returns at once. */
 fork_run *fork_begin_repeated(pid_t pid);
+/* With a limit, in which the fork isn't done: it waits for who reads a userfaultfd. */
+fork_run *fork_begin_limited(pid_t pid, uint64_t limit_ns);
 /* Ends the copy. The results stay until fork_free. */
 void fork_end(fork_run *run);
 void fork_free(fork_run *run);

@@ -218,6 +218,60 @@ static void userfaultfd_without_them(void **state) {
     end(&child);
 }
 
+/* Reads what the userfaultfd tells when it is told to; until then it makes no call, so that another
+ * thread is chosen. */
+static void *serve_forks(void *argument) {
+    child_board *board = argument;
+    int file = (int)atomic_load(&board->words[1]);
+    struct uffd_msg message;
+    while (atomic_load(&board->words[2]) == 0)
+        continue;
+    while (read(file, &message, sizeof message) == sizeof message)
+        if (message.event == UFFD_EVENT_FORK)
+            close((int)message.arg.fork.ufd);
+    return NULL;
+}
+
+static void served_body(child_board *board) {
+    enum { PAGE = 4096 };
+    pthread_t thread;
+    struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_EVENT_FORK};
+    void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct uffdio_register area = {.range = {(uintptr_t)page, PAGE},
+                                   .mode = UFFDIO_REGISTER_MODE_MISSING};
+    int file = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+    if (file < 0 || ioctl(file, UFFDIO_API, &api) != 0 || ioctl(file, UFFDIO_REGISTER, &area) != 0)
+        atomic_store(&board->words[0], 1);
+    atomic_store(&board->words[1], (uint64_t)file);
+    pthread_create(&thread, NULL, serve_forks, board);
+    count_pulses(board);
+}
+
+/* As where another process has the userfaultfd, which can't be seen. */
+static void a_fork_that_has_to_wait(void **state) {
+    (void)state;
+    enum { LIMIT_NS = 50000000 };
+    test_child child = start(served_body);
+    if (atomic_load(&child.board->words[0]) != 0) {
+        atomic_store(&child.board->words[2], 1);
+        end(&child);
+        skip();
+    }
+    assert_true(wait_for_thread_state(child.pid, child.pid, 'S'));
+    fork_run *run = fork_begin_limited(child.pid, LIMIT_NS);
+    fork_end(run);
+    assert_int_equal(run->helper_result, 0);
+    assert_int_equal(run->result, PI_FORK_TOO_LATE);
+    fork_free(run);
+    atomic_store(&child.board->words[2], 1);
+    assert_runs(&child);
+    /* What it has forked ends; and is reaped by who looks, though he doesn't fork. */
+    while (count_living_children(child.pid) > 0)
+        sleep_ms(1);
+    assert_answer(&child, PI_FORK_USERFAULTFD);
+    end(&child);
+}
+
 static void unshared_body(child_board *board) {
     if (unshare(CLONE_NEWPID) != 0)
         atomic_store(&board->words[0], 1);
@@ -286,6 +340,7 @@ int main(void) {
         cmocka_unit_test(user_dispatch),
         cmocka_unit_test(userfaultfd_with_fork_events),
         cmocka_unit_test(userfaultfd_without_them),
+        cmocka_unit_test(a_fork_that_has_to_wait),
         cmocka_unit_test(a_pid_namespace_for_children),
         cmocka_unit_test(a_target_that_may_not_fork),
         cmocka_unit_test(no_room_on_the_stack),
