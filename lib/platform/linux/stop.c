@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/audit.h>
+#include <stddef.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
@@ -32,6 +33,36 @@ static int signal_of(int status) {
     return status >> 16 == 0 ? WSTOPSIG(status) : 0;
 }
 
+/* The sets as the kernel keeps them for any thread: PTRACE_GETREGSET would give those of 32-bit
+ * code, of another size, where a thread of this 64-bit process runs such (Wine does). */
+static bool read_general(int32_t tid, struct user_regs_struct *general) {
+    return raw_ptrace(PTRACE_GETREGS, tid, 0, (uintptr_t)general) == 0;
+}
+
+/* Calls of 32-bit code have numbers of their own; they are left as they are. */
+static bool needs_restart(const pi_stop_thread *thread, const struct user_regs_struct *general) {
+    struct __ptrace_syscall_info call;
+    /* A thread that a signal had stopped before us was interrupted by that. */
+    return !thread->in_group_stop && pi_call_needs_restart(general) &&
+           raw_ptrace(PTRACE_GET_SYSCALL_INFO, thread->tid, sizeof call, (uintptr_t)&call) > 0 &&
+           call.arch == AUDIT_ARCH_X86_64;
+}
+
+/* At once, since the helper may be killed before it lets the thread go. */
+static void repair_call(pi_stop_thread *thread) {
+    struct user_regs_struct general;
+    unsigned long result = 0;
+    if (raw_ptrace(PTRACE_PEEKUSER, thread->tid, offsetof(struct user, regs.rax),
+                   (uintptr_t)&result) != 0)
+        return;
+    if (thread->needs_restart && result == PI_CALL_RESTARTS)
+        return; /* it has told of its stop once more */
+    thread->needs_restart = (long)result == -EINTR && read_general(thread->tid, &general) &&
+                            needs_restart(thread, &general);
+    if (thread->needs_restart)
+        pi_call_restart(thread->tid);
+}
+
 /* What the wait for a thread answered. */
 static void take_status(pi_stop *stop, pi_stop_thread *thread, int status) {
     if (!WIFSTOPPED(status)) {
@@ -40,6 +71,7 @@ static void take_status(pi_stop *stop, pi_stop_thread *thread, int status) {
         stop->standing += thread->state != PI_STOP_STANDS;
         thread->state = PI_STOP_STANDS;
         thread->in_group_stop = WSTOPSIG(status) != SIGTRAP;
+        repair_call(thread);
     } else {
         /* A signal came first. It is delivered, and the thread stops behind that; the interrupt is
          * asked for again because a stop for another cause may have used up the first. */
@@ -191,23 +223,8 @@ pi_stop_result pi_stop_one(pi_stop *stop, int32_t tid) {
     return result == PI_STOP_OK ? outcome_of(stop) : result;
 }
 
-/* The sets as the kernel keeps them for any thread: PTRACE_GETREGSET would give those of 32-bit
- * code, of another size, where a thread of this 64-bit process runs such (Wine does). */
-static bool read_general(int32_t tid, struct user_regs_struct *general) {
-    return raw_ptrace(PTRACE_GETREGS, tid, 0, (uintptr_t)general) == 0;
-}
-
 static bool read_floating(int32_t tid, struct user_fpregs_struct *floating) {
     return raw_ptrace(PTRACE_GETFPREGS, tid, 0, (uintptr_t)floating) == 0;
-}
-
-/* Calls of 32-bit code have numbers of their own; they are left as they are. */
-static bool needs_restart(const pi_stop_thread *thread, const struct user_regs_struct *general) {
-    struct __ptrace_syscall_info call;
-    /* A thread that a signal had stopped before us was interrupted by that. */
-    return !thread->in_group_stop && pi_call_needs_restart(general) &&
-           raw_ptrace(PTRACE_GET_SYSCALL_INFO, thread->tid, sizeof call, (uintptr_t)&call) > 0 &&
-           call.arch == AUDIT_ARCH_X86_64;
 }
 
 bool pi_stop_read_registers(pi_stop *stop, pi_stop_thread *thread, struct user_regs_struct *general,
@@ -224,23 +241,15 @@ bool pi_stop_read_registers(pi_stop *stop, pi_stop_thread *thread, struct user_r
     if (!read || !read_floating(thread->tid, floating))
         return false;
     thread->has_registers = 1;
-    thread->needs_restart = needs_restart(thread, general);
     if (thread->needs_restart)
-        pi_call_restart(thread->tid);
+        general->rax = (unsigned long long)-EINTR; /* as it was before it was repaired */
     return true;
 }
 
 /* `signal`: which one stopped it on its way to the thread, 0 for none. It is delivered then: the
  * wait that told of it has taken it from the kernel. */
 static void release(pi_stop *stop, pi_stop_thread *thread, int signal) {
-    struct user_regs_struct general;
-    bool restart = thread->needs_restart;
-    if (!thread->has_registers)
-        restart = read_general(thread->tid, &general) && needs_restart(thread, &general);
-    if (restart) {
-        pi_call_restart(thread->tid);
-        stop->restarted_calls++;
-    }
+    stop->restarted_calls += thread->needs_restart;
     raw_ptrace(PTRACE_DETACH, thread->tid, 0, (uintptr_t)signal);
 }
 
@@ -248,6 +257,7 @@ static void release(pi_stop *stop, pi_stop_thread *thread, int signal) {
 static void release_late(pi_stop *stop, pi_stop_thread *thread, int status) {
     thread->has_registers = 0;
     thread->in_group_stop = status >> 16 == EVENT_STOP && WSTOPSIG(status) != SIGTRAP;
+    repair_call(thread);
     release(stop, thread, signal_of(status));
 }
 

@@ -24,7 +24,7 @@ typedef struct pi_stop_thread {
     uint8_t state;         /* pi_stop_state */
     uint8_t in_group_stop; /* it had been stopped by a signal, and stays so */
     uint8_t has_registers;
-    uint8_t needs_restart; /* its call would answer EINTR for our sake */
+    uint8_t needs_restart; /* its call would have answered EINTR for our sake */
 } pi_stop_thread;
 
 typedef enum pi_stop_result {
@@ -75,7 +75,7 @@ pi_stop_result pi_stop_interrupt(pi_stop *stop);
 pi_stop_result pi_stop_one(pi_stop *stop, int32_t tid);
 
 /* The registers of a thread that stands, as it stopped. False where it has ended by now (its state
- * says so). If its call has to be restarted that is seen to at once: the helper may be killed. */
+ * says so). */
 bool pi_stop_read_registers(pi_stop *stop, pi_stop_thread *thread, struct user_regs_struct *general,
                             struct user_fpregs_struct *floating);
 
