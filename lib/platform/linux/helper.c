@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
@@ -46,6 +47,13 @@ typedef struct helper_memory {
 enum {
     HELPER_BYTES = (sizeof(pi_helper) + 15) / 16 * 16,
     MEMORY_BYTES = GUARD_BYTES + STACK_BYTES
+};
+
+/* One that was started, or is about to be. */
+struct pi_helper_staying {
+    helper_memory memory;
+    pi_helper_job job;
+    int pidfd;
 };
 
 static bool map_memory(helper_memory *memory) {
@@ -139,35 +147,58 @@ static uint64_t kill_at_ns(const pi_helper *helper, const pi_helper_job *job, ui
     return at_ns;
 }
 
-/* How a helper came to its end. */
+/* How a wait for a helper came to its end. */
 typedef enum helper_end {
     BY_ITSELF, /* or by a signal of somebody's */
+    HAS_REPORTED,
     KILLED_AT_LIMIT,
     KILLED_IN_STOP /* it had been told to stop */
 } helper_end;
 
-/* Until the helper has ended, or doesn't though it was killed, or has left its memory: what it may
- * wait for then, on its way out, are files of a table of its own. */
-static helper_end wait_for_end(pi_helper *helper, int pidfd, const pi_helper_job *job) {
+/* Waits a step, less where there are news; true when the helper has ended. */
+static bool wait_for_news(pi_helper *helper, int pidfd, bool until_report) {
     struct pollfd ended = {pidfd, POLLIN, 0};
-    uint64_t told_ns = 0, ends_since_ns = 0;
+    if (!until_report)
+        return poll(&ended, 1, STEP_MS) == 1;
+    int news = atomic_load(&helper->news);
+    struct timespec step = {0, STEP_MS * 1000000};
+    if (!atomic_load(&helper->has_reported) && !atomic_load(&helper->has_finished))
+        syscall(SYS_futex, &helper->news, FUTEX_WAIT, news, &step, NULL, 0);
+    return poll(&ended, 1, 0) == 1;
+}
+
+static void tell_to_stop(pi_helper *helper) {
+    atomic_store(&helper->must_stop, true);
+    atomic_fetch_add(&helper->wakes, 1);
+    syscall(SYS_futex, &helper->wakes, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+/* Until the helper has reported, has ended, or doesn't though it was killed, or has left its
+ * memory: what it may wait for then, on its way out, are files of a table of its own. told_ns: when
+ * it was told to stop, 0 for not yet. */
+static helper_end wait_for(pi_helper_staying *run, uint64_t told_ns, bool until_report) {
+    pi_helper *helper = run->memory.helper;
+    uint64_t ends_since_ns = 0;
     bool was_killed = false;
-    while (poll(&ended, 1, STEP_MS) != 1) {
+    while (!wait_for_news(helper, run->pidfd, until_report)) {
         uint64_t now = now_ns();
-        if (told_ns == 0 && pi_cancellation_is_requested(job->cancellation)) {
+        if (until_report && atomic_load(&helper->has_reported))
+            return HAS_REPORTED;
+        if (told_ns == 0 && pi_cancellation_is_requested(run->job.cancellation)) {
             told_ns = now;
-            atomic_store(&helper->must_stop, true);
+            tell_to_stop(helper);
         }
         if (ends_since_ns != 0) {
             if (now - ends_since_ns >= GIVE_UP_AFTER_NS)
                 break;
         } else if (atomic_load(&helper->uses_memory) == 0) {
             ends_since_ns = now;
-        } else if (now >= kill_at_ns(helper, job, told_ns)) {
+        } else if (now >= kill_at_ns(helper, &run->job, told_ns)) {
             ends_since_ns = now;
             was_killed = true;
-            syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+            syscall(SYS_pidfd_send_signal, run->pidfd, SIGKILL, NULL, 0);
         }
+        until_report = until_report && !atomic_load(&helper->has_finished);
     }
     if (!was_killed)
         return BY_ITSELF;
@@ -190,19 +221,19 @@ static int32_t hung(const pi_helper *helper, procinspect_error *error) {
 
 /* Another thread of the host may have waited for all children, ours included: what the helper did
  * is known without its exit status. */
-static int32_t reap(const pi_helper *helper, int pidfd, helper_end end, procinspect_error *error) {
+static int32_t reap(const pi_helper_staying *run, helper_end end, procinspect_error *error) {
     siginfo_t info = {0};
     int result;
     do
-        result = waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | __WALL);
+        result = waitid(P_PIDFD, (id_t)run->pidfd, &info, WEXITED | WNOHANG | __WALL);
     while (result != 0 && errno == EINTR);
-    if (atomic_load(&helper->has_finished))
+    if (atomic_load(&run->memory.helper->has_finished))
         return PROCINSPECT_OK;
     bool was_signalled = result == 0 && info.si_pid != 0 && info.si_code != CLD_EXITED;
     if (end == KILLED_IN_STOP)
         return pi_error_cancelled(error);
     if (end == KILLED_AT_LIMIT || (was_signalled && info.si_status == SIGALRM))
-        return hung(helper, error);
+        return hung(run->memory.helper, error);
     if (was_signalled && info.si_status == SIGSYS)
         return pi_error_set(error, PROCINSPECT_ERROR_PERMISSION, 0,
                             "The helper process was killed by a seccomp filter; allow ptrace, "
@@ -214,67 +245,123 @@ static int32_t reap(const pi_helper *helper, int pidfd, helper_end end, procinsp
         was_signalled ? info.si_status : 0);
 }
 
-static int32_t run_started(const helper_memory *memory, pi_helper_job *job,
-                           procinspect_error *error) {
-    pi_helper *helper = memory->helper;
-    int pidfd = -1;
-    atomic_store(&helper->uses_memory, 1);
-    if (job->limit_ns != 0)
-        atomic_store(&helper->end_by_ns, now_ns() + job->limit_ns);
-    long pid = start(memory, &pidfd);
-    if (pid < 0) {
-        atomic_store(&helper->uses_memory, 0);
-        return start_failed(pid, error);
-    }
-    let_go(helper, pid, job->may_trace_host);
-    helper_end end = wait_for_end(helper, pidfd, job);
-    int32_t result = reap(helper, pidfd, end, error);
-    pi_close(pidfd);
-    return result;
-}
-
-/* What a helper that didn't come to its end has left open is closed: none of our code runs there
- * any more. */
-static int32_t run_in_shared_table(const helper_memory *memory, pi_helper_job *job,
-                                   procinspect_error *error) {
-    pi_helper *helper = memory->helper;
-    int32_t result = pi_helper_mark_take(job->cancellation, &helper->mark, error);
-    if (result != PROCINSPECT_OK)
-        return result;
-    result = run_started(memory, job, error);
-    if (!atomic_load(&helper->has_finished))
-        pi_helper_mark_close_all(helper->mark, job->proc);
-    pi_helper_mark_give_back(helper->mark);
-    return result;
-}
-
-int32_t pi_helper_run(pi_helper_job *job, procinspect_error *error) {
-    helper_memory memory;
-    job->keeps_memory = false;
-    if (!map_memory(&memory))
-        return pi_error_no_memory(error);
-    pi_helper *helper = memory.helper;
+/* Its own descriptors, or a mark for those that it opens in ours. */
+static int32_t prepare(pi_helper_staying *run, procinspect_error *error) {
+    pi_helper *helper = run->memory.helper;
+    const pi_helper_job *job = &run->job;
     helper->job = job->run;
     helper->argument = job->argument;
     helper->limit_ns = job->limit_ns;
     helper->has_own_descriptors = job->needs_own_descriptors;
     helper->descriptor_count = job->descriptor_count;
     memcpy(helper->descriptors, job->descriptors, sizeof helper->descriptors);
+    helper->host_pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    if (helper->host_pidfd < 0)
+        return start_failed(-errno, error);
+    return job->needs_own_descriptors
+               ? PROCINSPECT_OK
+               : pi_helper_mark_take(job->cancellation, &helper->mark, error);
+}
+
+static int32_t start_prepared(pi_helper_staying *run, procinspect_error *error) {
+    pi_helper *helper = run->memory.helper;
+    atomic_store(&helper->uses_memory, 1);
+    if (run->job.limit_ns != 0)
+        atomic_store(&helper->end_by_ns, now_ns() + run->job.limit_ns);
+    long pid = start(&run->memory, &run->pidfd);
+    if (pid < 0) {
+        atomic_store(&helper->uses_memory, 0);
+        return start_failed(pid, error);
+    }
+    let_go(helper, pid, run->job.may_trace_host);
+    return PROCINSPECT_OK;
+}
+
+static void give_mark_back(pi_helper_staying *run) {
+    pi_helper *helper = run->memory.helper;
+    if (helper->mark != 0)
+        pi_helper_mark_give_back(helper->mark);
+    helper->mark = 0;
+}
+
+/* What a helper that didn't come to its end has left open is closed: none of our code runs there
+ * any more. False where its memory has to stay. */
+static bool clean_up(pi_helper_staying *run) {
+    pi_helper *helper = run->memory.helper;
+    if (helper->mark != 0 && run->pidfd >= 0 && !atomic_load(&helper->has_finished))
+        pi_helper_mark_close_all(helper->mark, run->job.proc);
+    give_mark_back(run);
+    pi_close(run->pidfd);
+    pi_close(helper->host_pidfd);
+    if (atomic_load(&helper->uses_memory) != 0)
+        return false;
+    munmap(run->memory.base, MEMORY_BYTES);
+    return true;
+}
+
+/* *has_reported: it did, and stays. */
+static int32_t run_and_wait(pi_helper_staying *run, bool until_report, bool *has_reported,
+                            procinspect_error *error) {
+    *has_reported = false;
+    int32_t result = prepare(run, error);
+    if (result == PROCINSPECT_OK)
+        result = start_prepared(run, error);
+    if (result != PROCINSPECT_OK)
+        return result;
+    helper_end end = wait_for(run, 0, until_report);
+    *has_reported = end == HAS_REPORTED;
+    return *has_reported ? PROCINSPECT_OK : reap(run, end, error);
+}
+
+int32_t pi_helper_run(pi_helper_job *job, procinspect_error *error) {
+    pi_helper_staying run = {.job = *job, .pidfd = -1};
+    bool has_reported;
+    job->keeps_memory = false;
+    if (!map_memory(&run.memory))
+        return pi_error_no_memory(error);
     /* Were this thread cancelled in between, the helper would work in memory that is gone. */
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    int32_t result;
-    helper->host_pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-    if (helper->host_pidfd < 0)
-        result = start_failed(-errno, error);
-    else if (job->needs_own_descriptors)
-        result = run_started(&memory, job, error);
-    else
-        result = run_in_shared_table(&memory, job, error);
-    pi_close(helper->host_pidfd);
-    job->keeps_memory = atomic_load(&helper->uses_memory) != 0;
-    if (!job->keeps_memory)
-        munmap(memory.base, MEMORY_BYTES);
+    int32_t result = run_and_wait(&run, false, &has_reported, error);
+    job->keeps_memory = !clean_up(&run);
     pthread_setcancelstate(cancel_state, NULL);
     return result;
+}
+
+int32_t pi_helper_run_until_report(pi_helper_job *job, pi_helper_staying **staying,
+                                   procinspect_error *error) {
+    job->keeps_memory = false;
+    pi_helper_staying *run = calloc(1, sizeof *run);
+    if (run == NULL)
+        return pi_error_no_memory(error);
+    *run = (pi_helper_staying){.job = *job, .pidfd = -1};
+    if (!map_memory(&run->memory)) {
+        free(run);
+        return pi_error_no_memory(error);
+    }
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    bool has_reported;
+    int32_t result = run_and_wait(run, true, &has_reported, error);
+    if (has_reported) {
+        give_mark_back(run);
+        run->job.cancellation = NULL; /* the caller's, for this call */
+    } else {
+        job->keeps_memory = !clean_up(run);
+        free(run);
+    }
+    *staying = has_reported ? run : NULL;
+    pthread_setcancelstate(cancel_state, NULL);
+    return result;
+}
+
+bool pi_helper_end(pi_helper_staying *staying) {
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    tell_to_stop(staying->memory.helper);
+    reap(staying, wait_for(staying, now_ns(), false), NULL);
+    bool has_ended = clean_up(staying);
+    free(staying);
+    pthread_setcancelstate(cancel_state, NULL);
+    return has_ended;
 }

@@ -33,6 +33,10 @@
  * for ever (keeps_memory), because the kernel may yet write there. It runs none of our code again,
  * ends when it can, and is a zombie of the host's from then on.
  *
+ * Staying. A job can report (pi_helper_report) and go on: it then looks after something, a copy of
+ * the target say, until the host tells it to stop, or ends. The host takes its mark back at the
+ * report: behind that the job opens nothing.
+ *
  * What runs in the helper is built without sanitizers and stack protector and calls nothing but
  * what is built so; meson.build lists it as helper_sources.
  */
@@ -54,6 +58,9 @@ typedef struct pi_helper {
     atomic_int uses_memory;   /* the kernel sets it to 0 when the helper has left the memory */
     atomic_int go;            /* a futex: the helper may begin */
     atomic_bool must_stop;    /* the host asks it to end early */
+    atomic_int wakes;         /* a futex: changes when a helper that stays has to look */
+    atomic_int news;          /* a futex: changes when it has reported, or finished */
+    atomic_bool has_reported; /* the job has, and stays */
     atomic_bool has_finished; /* the job ran to its end */
 } pi_helper;
 
@@ -91,6 +98,21 @@ typedef struct pi_helper_job {
  */
 int32_t pi_helper_run(pi_helper_job *job, procinspect_error *error);
 
+/* A helper that stays; used by one thread at a time. */
+typedef struct pi_helper_staying pi_helper_staying;
+
+/*
+ * The same, but returns when the job reports, too: *staying is the helper then, else NULL. A limit
+ * holds for the time until the report.
+ */
+int32_t pi_helper_run_until_report(pi_helper_job *job, pi_helper_staying **staying,
+                                   procinspect_error *error);
+
+/* Tells it to stop and waits for its end. The time that takes is limited, as of job.stop_limit_ns:
+ * false where it could not be ended, and what the job works in must neither be freed nor used
+ * again. */
+bool pi_helper_end(pi_helper_staying *staying);
+
 /* --- called in the helper --- */
 
 /* Where the new process begins; `helper` is a pi_helper. Doesn't return. */
@@ -102,6 +124,15 @@ bool pi_helper_must_stop(const pi_helper *helper);
 /* The kernel kills the helper after this time from now, instead of the one set before, and so lets
  * go of all that it holds. */
 void pi_helper_start_watchdog(pi_helper *helper, uint64_t limit_ns);
+
+/* It is killed no more by that. */
+void pi_helper_stop_watchdog(pi_helper *helper);
+
+/* What the host waits for is done. From here on nothing is opened. */
+void pi_helper_report(pi_helper *helper);
+
+/* Behind the report: sleeps for that long, or until the host has something to say. */
+void pi_helper_sleep(pi_helper *helper, uint64_t limit_ns);
 
 /* Opens a file of /proc for reading, so that it doesn't stay open in the host's table whatever
  * becomes of the helper. A descriptor, or a negative errno. */

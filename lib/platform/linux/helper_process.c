@@ -70,6 +70,11 @@ static void wait_for_go(pi_helper *helper) {
     }
 }
 
+static void tell_host(pi_helper *helper) {
+    atomic_fetch_add(&helper->news, 1);
+    raw_call(SYS_futex, (long)&helper->news, FUTEX_WAKE, 1, 0);
+}
+
 void pi_helper_begin(void *argument) {
     pi_helper *helper = argument;
     if (helper->limit_ns != 0)
@@ -86,8 +91,16 @@ void pi_helper_begin(void *argument) {
     if (!pi_helper_must_stop(helper))
         helper->job(helper, helper->argument);
     atomic_store(&helper->has_finished, true);
+    tell_host(helper);
     for (;;)
         raw_call(SYS_exit_group, 0, 0, 0, 0);
+}
+
+static void set_alarm(uint64_t limit_ns) {
+    uint64_t limit_us = limit_ns == 0 ? 0 : limit_ns / 1000 + 1;
+    struct itimerval once = {{0, 0},
+                             {(time_t)(limit_us / 1000000), (suseconds_t)(limit_us % 1000000)}};
+    raw_call(SYS_setitimer, ITIMER_REAL, (long)&once, 0, 0);
 }
 
 void pi_helper_start_watchdog(pi_helper *helper, uint64_t limit_ns) {
@@ -95,10 +108,24 @@ void pi_helper_start_watchdog(pi_helper *helper, uint64_t limit_ns) {
     reset_handler(SIGALRM);
     uint64_t alarm = signal_bit(SIGALRM);
     raw_call(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&alarm, 0, SIGNAL_SET_BYTES);
-    uint64_t limit_us = limit_ns / 1000 + 1;
-    struct itimerval once = {{0, 0},
-                             {(time_t)(limit_us / 1000000), (suseconds_t)(limit_us % 1000000)}};
-    raw_call(SYS_setitimer, ITIMER_REAL, (long)&once, 0, 0);
+    set_alarm(limit_ns);
+}
+
+void pi_helper_stop_watchdog(pi_helper *helper) {
+    set_alarm(0);
+    atomic_store(&helper->end_by_ns, 0);
+}
+
+void pi_helper_report(pi_helper *helper) {
+    atomic_store(&helper->has_reported, true);
+    tell_host(helper);
+}
+
+void pi_helper_sleep(pi_helper *helper, uint64_t limit_ns) {
+    struct timespec limit = {(time_t)(limit_ns / 1000000000), (long)(limit_ns % 1000000000)};
+    int wakes = atomic_load(&helper->wakes);
+    if (!atomic_load(&helper->must_stop))
+        raw_call(SYS_futex, (long)&helper->wakes, FUTEX_WAIT, wakes, (long)&limit);
 }
 
 long pi_helper_open(const pi_helper *helper, int directory, const char *path, int flags) {
