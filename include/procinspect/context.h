@@ -86,6 +86,13 @@ typedef struct procinspect_context_options {
     size_t redacted_name_count;
     procinspect_authorize_callback authorize; /* NULL: no further question */
     void *authorize_user;                     /* handed to authorize */
+    /* A dump by copy lives on the target's memory as it was: what the target changes after that is
+     * there twice. So the copy ends when it is this old (0: 3600), or has more than this of memory
+     * that the target doesn't have any more (0: 4 GiB; looked at once a second, or at 1/20 of the
+     * time where that takes long). Reading the dump fails then, IO. */
+    uint32_t max_copy_seconds;
+    uint32_t reserved2; /* must be 0 */
+    uint64_t max_copy_growth_bytes;
 } procinspect_context_options;
 
 /* Sets all of *options to the defaults. struct_size is sizeof(procinspect_context_options) as the

@@ -57,14 +57,20 @@ typedef struct procinspect_dump procinspect_dump;
 enum {
     PROCINSPECT_DUMP_WAY_AUTO =
         0, /* chosen by size and circumstances, before the target is touched */
-    PROCINSPECT_DUMP_WAY_HOLD = 1 /* the target stays stopped while it is read into memory */
+    PROCINSPECT_DUMP_WAY_HOLD = 1, /* the target stays stopped while it is read into memory */
+    PROCINSPECT_DUMP_WAY_COPY = 2  /* the target is forked while it stands, and runs on: the memory
+                                    * is read from the copy, whenever the dump is */
 };
 
 /* Option flags. */
 enum {
     /* Nothing is stopped and none of its memory is read: the call makes the checks that a capture
      * makes before it stops anything, and makes no dump. */
-    PROCINSPECT_DUMP_ONLY_CHECK = 0x1
+    PROCINSPECT_DUMP_ONLY_CHECK = 0x1,
+    /* By copy, memory that the target shares (MAP_SHARED) is read while the dump is, since a copy
+     * shares it too. With this it is read while the target stands, as far as the context's
+     * hold_buffer_bytes has room: it stands longer for that. */
+    PROCINSPECT_DUMP_SHARED_WHILE_STOPPED = 0x2
 };
 
 /*
@@ -203,6 +209,7 @@ enum {
     PROCINSPECT_DUMP_NOTE_SHORTENED = 2,          /* a stack or a text was longer than the limit */
     PROCINSPECT_DUMP_NOTE_UNREADABLE = 3,         /* memory that could not be read */
     PROCINSPECT_DUMP_NOTE_THREAD_NOT_STOPPED = 4, /* no registers and no stack of this thread */
+    PROCINSPECT_DUMP_NOTE_SHARED = 6,             /* memory that isn't as it was in the pause */
     PROCINSPECT_DUMP_NOTE_PAUSE_EXCEEDED = 5 /* the pause was longer than max_pause_ms: letting go
                                               * of the threads had to wait for a processor */
 };
@@ -233,6 +240,8 @@ typedef struct procinspect_dump_report {
     uint64_t total_ns; /* the whole call */
     const procinspect_dump_note *const *notes;
     size_t note_count;
+    uint64_t pause_copy_ns;       /* of pause_memory_ns: the fork; 0 where there was none */
+    uint64_t shared_memory_bytes; /* by copy: of memory_bytes, what is read while the dump is */
 } procinspect_dump_report;
 
 /* The report of a dump; borrowed, lives as long as the dump. */

@@ -12,9 +12,12 @@ enum {
     DEFAULT_MAX_CONCURRENT_DUMPS = 4,
     DEFAULT_HOLD_BUFFER_BYTES = 64 * 1024 * 1024,
     DEFAULT_MAX_PAUSE_MS = 5000,
+    DEFAULT_MAX_COPY_SECONDS = 3600,
     /* A host's list of names is short; a count beyond this is a mistake, not a list. */
     MAX_REDACTED_NAMES = 10000
 };
+
+#define DEFAULT_MAX_COPY_GROWTH_BYTES (UINT64_C(4) << 30)
 
 void procinspect_context_options_init(procinspect_context_options *options, size_t struct_size) {
     pi_options_init(options, struct_size);
@@ -54,9 +57,9 @@ static int32_t check(const procinspect_context_options *options, procinspect_err
                             "procinspect_context_options: user_scope %u is none of "
                             "PROCINSPECT_USER_SCOPE_….",
                             (unsigned)options->user_scope);
-    if (options->reserved != 0)
+    if (options->reserved != 0 || options->reserved2 != 0)
         return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
-                            "procinspect_context_options: reserved must be 0.");
+                            "procinspect_context_options: reserved and reserved2 must be 0.");
     if (options->redacted_name_count > MAX_REDACTED_NAMES ||
         (options->redacted_name_count != 0 && options->redacted_names == NULL))
         return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
@@ -73,6 +76,10 @@ static void set_defaults(procinspect_context_options *options) {
         options->hold_buffer_bytes = DEFAULT_HOLD_BUFFER_BYTES;
     if (options->max_pause_ms == 0)
         options->max_pause_ms = DEFAULT_MAX_PAUSE_MS;
+    if (options->max_copy_seconds == 0)
+        options->max_copy_seconds = DEFAULT_MAX_COPY_SECONDS;
+    if (options->max_copy_growth_bytes == 0)
+        options->max_copy_growth_bytes = DEFAULT_MAX_COPY_GROWTH_BYTES;
 }
 
 static int32_t copy_redacted_names(procinspect_context *context, procinspect_error *error) {

@@ -86,7 +86,8 @@ void procinspect_dump_free(procinspect_dump *dump) {
 /* May this be done, to this process, by this version? */
 static int32_t check(const procinspect_process *process, const procinspect_dump_options *options,
                      procinspect_error *error) {
-    uint32_t unknown = options->flags & ~(uint32_t)PROCINSPECT_DUMP_ONLY_CHECK;
+    uint32_t unknown = options->flags & ~(uint32_t)(PROCINSPECT_DUMP_ONLY_CHECK |
+                                                    PROCINSPECT_DUMP_SHARED_WHILE_STOPPED);
     if (unknown != 0 || options->reserved != 0)
         return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
                             "procinspect_dump_options: flags has unknown bits (0x%x) or reserved "
@@ -106,10 +107,10 @@ static int32_t check(const procinspect_process *process, const procinspect_dump_
                             "This version cannot take the context's redacted_names out of a "
                             "process's memory, so it takes no dump; use a context without "
                             "redacted_names where a dump may hold the whole environment.");
-    if (options->way != PROCINSPECT_DUMP_WAY_AUTO && options->way != PROCINSPECT_DUMP_WAY_HOLD)
+    if (options->way > PROCINSPECT_DUMP_WAY_COPY)
         return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
                             "Way %u of taking a dump is not supported by this version; it has "
-                            "PROCINSPECT_DUMP_WAY_AUTO (0) and PROCINSPECT_DUMP_WAY_HOLD (1).",
+                            "PROCINSPECT_DUMP_WAY_AUTO (0), HOLD (1) and COPY (2).",
                             (unsigned)options->way);
     return pi_dump_type_check_supported(options->type, pi_capture_types(), error);
 }
@@ -198,6 +199,9 @@ static int32_t take_snapshot(const procinspect_process *process,
         .way = options->way,
         .max_pause_ms = (uint32_t)tighter(options->max_pause_ms, limits->max_pause_ms),
         .hold_buffer_bytes = limits->hold_buffer_bytes,
+        .max_copy_seconds = limits->max_copy_seconds,
+        .max_copy_growth_bytes = limits->max_copy_growth_bytes,
+        .shared_while_stopped = (options->flags & PROCINSPECT_DUMP_SHARED_WHILE_STOPPED) != 0,
         .only_check = (options->flags & PROCINSPECT_DUMP_ONLY_CHECK) != 0,
         .cancellation = options->cancellation,
         .accept = check_least_size,

@@ -12,6 +12,8 @@ static const char *note_kind(uint32_t kind) {
         return "unreadable";
     case PROCINSPECT_DUMP_NOTE_THREAD_NOT_STOPPED:
         return "thread_not_stopped";
+    case PROCINSPECT_DUMP_NOTE_SHARED:
+        return "shared";
     case PROCINSPECT_DUMP_NOTE_PAUSE_EXCEEDED:
         return "pause_exceeded";
     default:
@@ -43,6 +45,7 @@ static json_t *report_object(pi_json_document *document, const procinspect_dump_
         {"size_bytes", report->size_bytes},
         {"memory_bytes", report->memory_bytes},
         {"unreadable_memory_bytes", report->unreadable_memory_bytes},
+        {"shared_memory_bytes", report->shared_memory_bytes},
         {"thread_count", report->thread_count},
         {"module_count", report->module_count},
         {"restarted_call_count", report->restarted_call_count},
@@ -55,6 +58,7 @@ static json_t *report_object(pi_json_document *document, const procinspect_dump_
         {"pause_stop_ns", report->pause_stop_ns},
         {"pause_registers_ns", report->pause_registers_ns},
         {"pause_memory_ns", report->pause_memory_ns},
+        {"pause_copy_ns", report->pause_copy_ns},
         {"pause_resume_ns", report->pause_resume_ns},
         {"total_ns", report->total_ns},
     };

@@ -101,7 +101,10 @@ typedef struct pi_capture_request {
     uint32_t way;
     uint32_t max_pause_ms;
     uint64_t hold_buffer_bytes;
-    bool only_check; /* nothing is stopped, and *snapshot stays as it is */
+    uint32_t max_copy_seconds;
+    uint64_t max_copy_growth_bytes;
+    bool shared_while_stopped; /* shared memory, too, is taken as it is while the process stands */
+    bool only_check;           /* nothing is stopped, and *snapshot stays as it is */
     const procinspect_cancellation *cancellation; /* nullable */
     /* Nullable. Judges what was read while the process runs: the texts but for its mappings, and
      * how many threads there are. What it answers but 0 ends the capture, before anything is

@@ -15,7 +15,7 @@ OFFSET(procinspect_access, pid, 4);
 OFFSET(procinspect_access, user_id, 8);
 OFFSET(procinspect_access, reserved, 12);
 
-SIZE(procinspect_context_options, 80);
+SIZE(procinspect_context_options, 96);
 OFFSET(procinspect_context_options, struct_size, 0);
 OFFSET(procinspect_context_options, allow, 4);
 OFFSET(procinspect_context_options, user_scope, 8);
@@ -29,6 +29,9 @@ OFFSET(procinspect_context_options, redacted_names, 48);
 OFFSET(procinspect_context_options, redacted_name_count, 56);
 OFFSET(procinspect_context_options, authorize, 64);
 OFFSET(procinspect_context_options, authorize_user, 72);
+OFFSET(procinspect_context_options, max_copy_seconds, 80);
+OFFSET(procinspect_context_options, reserved2, 84);
+OFFSET(procinspect_context_options, max_copy_growth_bytes, 88);
 
 SIZE(procinspect_dump_options, 40);
 OFFSET(procinspect_dump_options, struct_size, 0);
@@ -45,7 +48,7 @@ OFFSET(procinspect_dump_note, kind, 0);
 OFFSET(procinspect_dump_note, tid, 4);
 OFFSET(procinspect_dump_note, text, 8);
 
-SIZE(procinspect_dump_report, 128);
+SIZE(procinspect_dump_report, 144);
 OFFSET(procinspect_dump_report, pid, 0);
 OFFSET(procinspect_dump_report, requested_type, 4);
 OFFSET(procinspect_dump_report, effective_type, 8);
@@ -66,6 +69,8 @@ OFFSET(procinspect_dump_report, pause_resume_ns, 96);
 OFFSET(procinspect_dump_report, total_ns, 104);
 OFFSET(procinspect_dump_report, notes, 112);
 OFFSET(procinspect_dump_report, note_count, 120);
+OFFSET(procinspect_dump_report, pause_copy_ns, 128);
+OFFSET(procinspect_dump_report, shared_memory_bytes, 136);
 
 SIZE(procinspect_environment_variable, 40);
 OFFSET(procinspect_environment_variable, name, 0);

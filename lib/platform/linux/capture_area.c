@@ -107,7 +107,13 @@ static bool read_line(const char *at, const char *end, pi_area *area) {
     area->kind = kind_of(at, end, is_file, (permissions & PI_MAPPING_SHARED) != 0);
     area->has_name = at != end;
     area->is_heap = begins_with(at, end, "[heap]");
+    area->is_huge =
+        begins_with(at, end, "/anon_hugepage") || begins_with(at, end, "/dev/hugepages/");
     return true;
+}
+
+bool pi_area_is_own(const pi_area *area) {
+    return area->kind == PI_AREA_ANONYMOUS && (area->permissions & PI_MAPPING_SHARED) == 0;
 }
 
 bool pi_area_next(const char **text, const char *end, pi_area *area) {

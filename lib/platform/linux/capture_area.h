@@ -30,7 +30,11 @@ typedef struct pi_area {
     pi_area_kind kind;
     bool has_name; /* there is a text behind the numbers */
     bool is_heap;
+    bool is_huge; /* pages of hugetlbfs, as far as the name tells */
 } pi_area;
+
+/* Memory of the process alone, and of no file. */
+bool pi_area_is_own(const pi_area *area);
 
 /* The next area from *text on, which moves behind its line; false at the end. What is no whole line
  * of maps is passed over. */

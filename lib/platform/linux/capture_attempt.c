@@ -11,9 +11,9 @@
 #include "base/cancellation.h"
 #include "base/error.h"
 #include "platform/linux/capture_attempt.h"
-#include "platform/linux/capture_parts.h"
-#include "platform/linux/capture_refusal.h"
-#include "platform/linux/living.h"
+#include "platform/linux/capture_by_copy.h"
+#include "platform/linux/capture_copy_source.h"
+#include "platform/linux/capture_state.h"
 
 /* What a hostile target can make us allocate besides the memory it is asked for. */
 enum { SNAPSHOT_LIMIT_BYTES = 512 * 1024 * 1024 };
@@ -25,20 +25,6 @@ enum { SNAPSHOT_LIMIT_BYTES = 512 * 1024 * 1024 };
 /* A helper that was told to stop lets go of what it has stopped, which takes some time, too. */
 #define CANCELLATION_LIMIT_NS UINT64_C(2000000000)
 
-typedef struct capture_state {
-    const pi_process *process;
-    pi_process files; /* the same, for files about its memory: those of a living thread */
-    pi_living living;
-    int root; /* its root directory, which outlives it */
-    const pi_capture_request *request;
-    pi_arena *arena;
-    pi_snapshot *snapshot; /* the arena's root */
-    pi_capture_notes notes;
-    pi_bytes auxv;          /* as it was while the process stood */
-    pi_known_threads known; /* of the threads, before the stop */
-    pi_capture_history *history;
-} capture_state;
-
 int32_t pi_capture_exhausted(const pi_arena *arena, procinspect_error *error) {
     if (!pi_arena_limit_reached(arena))
         return pi_error_no_memory(error);
@@ -48,8 +34,7 @@ int32_t pi_capture_exhausted(const pi_arena *arena, procinspect_error *error) {
                         SNAPSHOT_LIMIT_BYTES >> 20);
 }
 
-/* The thread whose files are read. */
-static int32_t living_tid(const capture_state *capture) {
+int32_t pi_capture_living_tid(const pi_capture_state *capture) {
     return capture->living.tid != 0 ? capture->living.tid : capture->process->pid;
 }
 
@@ -59,7 +44,7 @@ static int64_t now_ns(clockid_t clock) {
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-static int32_t describe_system(capture_state *capture, procinspect_error *error) {
+static int32_t describe_system(pi_capture_state *capture, procinspect_error *error) {
     pi_snapshot *snapshot = capture->snapshot;
     struct utsname system;
     uname(&system);
@@ -76,18 +61,18 @@ static int32_t describe_system(capture_state *capture, procinspect_error *error)
     return PROCINSPECT_OK;
 }
 
-static int32_t open_root(capture_state *capture, procinspect_error *error) {
+static int32_t open_root(pi_capture_state *capture, procinspect_error *error) {
     capture->root = openat(capture->files.directory, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
     return capture->root >= 0 ? PROCINSPECT_OK
                               : pi_process_failed(capture->process, "root", errno, error);
 }
 
-static bool is_asked_for(const capture_state *capture, uint32_t type_bit) {
+static bool is_asked_for(const pi_capture_state *capture, uint32_t type_bit) {
     return (capture->request->type & type_bit) != 0;
 }
 
 /* What is known of the threads, and what the type asks for of open descriptors. */
-static int32_t read_threads_and_handles(capture_state *capture, procinspect_error *error) {
+static int32_t read_threads_and_handles(pi_capture_state *capture, procinspect_error *error) {
     int32_t code = pi_known_threads_read(
         capture->process, is_asked_for(capture, PROCINSPECT_DUMP_TYPE_WITH_THREAD_INFO),
         capture->arena, &capture->known, error);
@@ -99,7 +84,7 @@ static int32_t read_threads_and_handles(capture_state *capture, procinspect_erro
 }
 
 /* Everything that can be read while the process runs: not a file more is read while it stands. */
-static int32_t read_beforehand(capture_state *capture, procinspect_error *error) {
+static int32_t read_beforehand(pi_capture_state *capture, procinspect_error *error) {
     const pi_process *process = capture->process;
     pi_snapshot *snapshot = capture->snapshot;
     snapshot->pid = process->pid;
@@ -123,105 +108,15 @@ static int32_t read_beforehand(capture_state *capture, procinspect_error *error)
     snapshot->process_user_cpu_ns = info.user_cpu_time_ns;
     snapshot->process_kernel_cpu_ns = info.kernel_cpu_time_ns;
     if (code == PROCINSPECT_OK)
-        code = pi_capture_judge_size(process, &capture->files, capture->request, snapshot, error);
+        code = pi_capture_judge_size(&capture->files, capture->request, snapshot, error);
+    if (code == PROCINSPECT_OK)
+        code = pi_capture_choose_way(process, capture->request, snapshot,
+                                     capture->history->needs_copy, &capture->way, error);
     return code;
 }
 
-static int32_t too_late(const capture_state *capture, const pi_hold *hold,
-                        procinspect_error *error) {
-    uint32_t running = hold->stop.running, late = 0;
-    for (uint32_t i = 0; i < hold->stop.count; i++)
-        late += hold->stop.threads[i].state == PI_STOP_SEIZED;
-    /* Nothing else was left to wait for, whatever the limit. */
-    if (running != 0 && late == 0 && hold->stop.standing == 0)
-        return pi_error_set(error, PROCINSPECT_ERROR_TIMED_OUT, 0,
-                            "%u of the %u threads of process %d sleep in the kernel where nothing "
-                            "can stop them (state D: storage that doesn't answer, or a vfork whose "
-                            "child has yet to run its program), and didn't come out of it in %u "
-                            "ms; it runs on. Try again when that is over.",
-                            (unsigned)running, (unsigned)hold->stop.count,
-                            (int)capture->process->pid, (unsigned)(hold->stop_ns / 1000000));
-    if (late != 0)
-        return pi_error_set(error, PROCINSPECT_ERROR_TIMED_OUT, 0,
-                            "%u of the %u threads of process %d could not be stopped within %u ms; "
-                            "it runs on. Look "
-                            "what keeps them (state D: storage, or a vfork; R: no processor), or "
-                            "raise max_pause_ms.",
-                            (unsigned)(late + running), (unsigned)hold->stop.count,
-                            (int)capture->process->pid, (unsigned)capture->request->max_pause_ms);
-    return pi_error_set(
-        error, PROCINSPECT_ERROR_TIMED_OUT, 0,
-        "Taking the memory of process %d would have stopped it for longer than %u ms; "
-        "it runs on. Raise max_pause_ms.",
-        (int)capture->process->pid, (unsigned)capture->request->max_pause_ms);
-}
-
-static int32_t refused_thread(capture_state *capture, int32_t tid, int os_errno,
-                              procinspect_error *error) {
-    return pi_capture_refused(capture->process, tid, os_errno, &capture->history->own_helper,
-                              error);
-}
-
-static int32_t file_failed(capture_state *capture, const char *file, int os_errno,
-                           procinspect_error *error) {
-    if (os_errno == ENOENT || os_errno == ESRCH)
-        return PI_CAPTURE_AGAIN; /* the thread whose file it was has ended */
-    if (os_errno == EACCES || os_errno == EPERM)
-        return refused_thread(capture, living_tid(capture), os_errno, error);
-    return pi_process_failed(capture->process, file, os_errno, error);
-}
-
-static int32_t refused(capture_state *capture, const pi_hold *hold, procinspect_error *error) {
-    bool is_own = capture->process->pid == getpid();
-    int scope = pi_yama_scope(capture->process->system);
-    /* Only where Yama asks for it: whom the host had named as its tracer before is forgotten. */
-    if (is_own && !capture->history->may_be_traced &&
-        (scope == 1 || scope == PI_YAMA_SCOPE_UNKNOWN)) {
-        capture->history->may_be_traced = true;
-        return PI_CAPTURE_AGAIN;
-    }
-    if (hold->stop.refused_tracer_pid != 0)
-        return pi_capture_traced(capture->process, hold->stop.refused_tracer_pid,
-                                 &capture->history->own_helper, error);
-    return refused_thread(capture, hold->stop.refused_tid, hold->stop.refused_errno, error);
-}
-
-/* What the hold came to: 0, an error, or PI_CAPTURE_AGAIN. */
-static int32_t judge(capture_state *capture, const pi_hold *hold, procinspect_error *error) {
-    const pi_bytes *auxv = &capture->snapshot->texts[PI_TEXT_AUXILIARY_VECTOR];
-    switch (hold->result) {
-    case PI_HOLD_DONE:
-        /* Another program than the one whose texts were read. */
-        return auxv->data != NULL && (auxv->length != hold->auxv_length ||
-                                      memcmp(auxv->data, hold->auxv, auxv->length) != 0)
-                   ? PI_CAPTURE_AGAIN
-                   : PROCINSPECT_OK;
-    case PI_HOLD_REFUSED:
-        return refused(capture, hold, error);
-    case PI_HOLD_GONE:
-        return PI_CAPTURE_AGAIN; /* the next attempt says whether it has, or is about to run another
-                                    program */
-    case PI_HOLD_TOO_LATE:
-        return too_late(capture, hold, error);
-    case PI_HOLD_FILE_FAILED:
-        return file_failed(capture, hold->failed_file, hold->failed_errno, error);
-    case PI_HOLD_MAPS_LARGE:
-        return pi_error_set(
-            error, PROCINSPECT_ERROR_TOO_LARGE, 0,
-            "The list of mappings of process %d is longer than %zu MiB, more than the "
-            "library takes.",
-            (int)capture->process->pid, hold->maps_capacity >> 20);
-    case PI_HOLD_MEMORY_LARGE:
-        return pi_capture_too_large(capture->process, capture->request, hold->choice.total_bytes,
-                                    "It runs on.", error);
-    case PI_HOLD_NOT_DONE:
-        break;
-    }
-    return pi_error_cancelled(error);
-}
-
 /* All was read in time, and then this machine had no processor for letting the threads go. */
-static bool note_long_pause(capture_state *capture, const pi_hold *hold) {
+static bool note_long_pause(pi_capture_state *capture, const pi_hold *hold) {
     if (hold->pause_ns <= hold->max_pause_ns)
         return true;
     return pi_capture_note(&capture->notes, PROCINSPECT_DUMP_NOTE_PAUSE_EXCEEDED, 0,
@@ -232,9 +127,9 @@ static bool note_long_pause(capture_state *capture, const pi_hold *hold) {
                            hold->resume_ns / 1000);
 }
 
-static int32_t take_results(capture_state *capture, pi_capture_work *work,
-                            procinspect_error *error) {
-    const pi_hold *hold = &work->hold;
+static int32_t take_results(pi_capture_state *capture, pi_capture_work **work,
+                            pi_helper_staying **staying, procinspect_error *error) {
+    const pi_hold *hold = &(*work)->hold;
     pi_snapshot *snapshot = capture->snapshot;
     procinspect_dump_report *report = &snapshot->report;
     const char *maps = pi_arena_copy(capture->arena, hold->maps, hold->maps_length);
@@ -248,58 +143,88 @@ static int32_t take_results(capture_state *capture, pi_capture_work *work,
     report->pause_stop_ns = hold->stop_ns;
     report->pause_registers_ns = hold->registers_ns;
     report->pause_memory_ns = hold->memory_ns;
+    report->pause_copy_ns = hold->copy != NULL ? hold->copy->fork_ns : 0;
     report->pause_resume_ns = hold->resume_ns;
     if (!note_long_pause(capture, hold))
         return pi_capture_exhausted(capture->arena, error);
     int32_t code = pi_capture_threads(capture->process, hold, &capture->known, capture->arena,
                                       &capture->notes, snapshot, error);
     if (code == PROCINSPECT_OK)
-        code = pi_capture_memory(work, capture->arena, &capture->notes, snapshot, error);
+        code = pi_capture_memory(work, staying, capture->arena, &capture->notes, snapshot, error);
     return code;
 }
 
-/* Stops, reads, lets go. 0, an error, or PI_CAPTURE_AGAIN. */
-static int32_t hold_process(capture_state *capture, procinspect_error *error) {
+static void prepare_hold(const pi_capture_state *capture, pi_hold *hold) {
     const pi_capture_request *request = capture->request;
-    pi_capture_work *work;
-    pi_capture_size size = {.thread_count = capture->known.list.count,
-                            .max_data_bytes = request->hold_buffer_bytes,
-                            .expected_data_bytes = capture->snapshot->report.memory_bytes,
-                            .has_choice = (request->type & PI_CHOICE_TYPES) != 0};
-    int32_t code = pi_capture_work_new(&size, &work, error);
-    if (code != PROCINSPECT_OK)
-        return code;
-    pi_hold *hold = &work->hold;
     hold->pid = capture->process->pid;
     hold->stop.pid = capture->process->pid;
+    hold->proc = capture->process->system->proc;
     hold->process_directory = capture->process->directory;
     hold->memory_directory = capture->files.directory;
-    hold->memory_tid = living_tid(capture);
+    hold->memory_tid = pi_capture_living_tid(capture);
     hold->max_pause_ns = (uint64_t)request->max_pause_ms * 1000000;
     hold->choice.type = request->type;
-    const pi_memory_range own[] = {{(uintptr_t)work->tables, work->tables_bytes},
-                                   {(uintptr_t)hold->data, work->data_bytes}};
-    hold->choice.never = own;
-    hold->choice.never_count = capture->process->pid == getpid() ? 2 : 0;
+    if (hold->copy == NULL)
+        return;
+    hold->copy->is_of_host = hold->pid == getpid();
+    hold->copy->max_age_ns = (uint64_t)request->max_copy_seconds * 1000000000;
+    hold->copy->max_growth_bytes = request->max_copy_growth_bytes;
+    hold->copy->record.holds_shared = request->shared_while_stopped;
+}
+
+/* 0, an error, or PI_CAPTURE_AGAIN. *staying: the helper that looks after the copy, if any. */
+static int32_t run_helper(pi_capture_state *capture, pi_capture_work *work,
+                          pi_helper_staying **staying, procinspect_error *error) {
+    pi_hold *hold = &work->hold;
     pi_helper_job job = {.run = pi_hold_run,
                          .argument = hold,
                          .limit_ns = hold->max_pause_ns + PREPARATION_LIMIT_NS,
                          .stop_limit_ns = CANCELLATION_LIMIT_NS,
                          .proc = capture->process->system->proc,
                          .may_trace_host = capture->history->may_be_traced,
-                         .cancellation = request->cancellation};
+                         .cancellation = capture->request->cancellation};
     capture->snapshot->captured_at_unix_ns = now_ns(CLOCK_REALTIME);
-    code = pi_helper_run(&job, error);
+    int32_t code = hold->copy != NULL ? pi_helper_run_until_report(&job, staying, error)
+                                      : pi_helper_run(&job, error);
     work->is_kept = job.keeps_memory;
     if (code == PROCINSPECT_OK)
-        code = judge(capture, hold, error);
-    if (code == PROCINSPECT_OK)
-        code = take_results(capture, work, error);
-    pi_capture_work_free(work);
+        code = pi_capture_judge(capture, hold, error);
+    if (code == PROCINSPECT_OK && hold->copy != NULL)
+        code = pi_copy_choose(hold, error);
     return code;
 }
 
-static int32_t finish(capture_state *capture, procinspect_error *error) {
+/* Stops, reads, lets go. 0, an error, or PI_CAPTURE_AGAIN. */
+static int32_t hold_process(pi_capture_state *capture, procinspect_error *error) {
+    const pi_capture_request *request = capture->request;
+    pi_capture_work *work;
+    bool wants_copy = capture->way == PROCINSPECT_DUMP_WAY_COPY;
+    pi_capture_size size = {.thread_count = capture->known.list.count,
+                            .max_data_bytes = request->hold_buffer_bytes,
+                            .expected_data_bytes =
+                                wants_copy ? 0 : capture->snapshot->report.memory_bytes,
+                            .has_choice = (request->type & PI_CHOICE_TYPES) != 0,
+                            .wants_copy = wants_copy};
+    int32_t code = pi_capture_work_new(&size, &work, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    prepare_hold(capture, &work->hold);
+    const pi_memory_range own[] = {{(uintptr_t)work->tables, work->tables_bytes},
+                                   {(uintptr_t)work->hold.data, work->data_bytes}};
+    work->hold.choice.never = own;
+    work->hold.choice.never_count = capture->process->pid == getpid() ? 2 : 0;
+    pi_helper_staying *staying = NULL;
+    code = run_helper(capture, work, &staying, error);
+    if (code == PROCINSPECT_OK)
+        code = take_results(capture, &work, &staying, error);
+    if (work != NULL && work->hold.copy != NULL)
+        pi_copy_drop(work, staying);
+    else if (work != NULL)
+        pi_capture_work_free(work);
+    return code;
+}
+
+static int32_t finish(pi_capture_state *capture, procinspect_error *error) {
     pi_snapshot *snapshot = capture->snapshot;
     procinspect_dump_report *report = &snapshot->report;
     const pi_modules_captured captured = {.maps = snapshot->texts[PI_TEXT_MAPS],
@@ -314,24 +239,25 @@ static int32_t finish(capture_state *capture, procinspect_error *error) {
     if (code != PROCINSPECT_OK)
         return code;
     report->pid = snapshot->pid;
-    report->way = PROCINSPECT_DUMP_WAY_HOLD;
+    report->way = capture->way;
     report->captured_at_unix_ns = snapshot->captured_at_unix_ns;
     return pi_capture_notes_finish(&capture->notes, report)
                ? PROCINSPECT_OK
                : pi_capture_exhausted(capture->arena, error);
 }
 
-static int32_t check_access(capture_state *capture, procinspect_error *error) {
+static int32_t check_access(pi_capture_state *capture, procinspect_error *error) {
     int os_errno;
     int32_t code =
         pi_capture_ask_access(&capture->files, capture->request->cancellation, &os_errno, error);
-    return code == PROCINSPECT_OK && os_errno != 0 ? file_failed(capture, "mem", os_errno, error)
-                                                   : code;
+    return code == PROCINSPECT_OK && os_errno != 0
+               ? pi_capture_file_failed(capture, "mem", os_errno, error)
+               : code;
 }
 
-static int32_t take(capture_state *capture, procinspect_error *error) {
+static int32_t take(pi_capture_state *capture, procinspect_error *error) {
     int32_t code = pi_capture_check_architecture(capture->process, &capture->files,
-                                                 living_tid(capture), error);
+                                                 pi_capture_living_tid(capture), error);
     if (code == PROCINSPECT_OK && capture->request->only_check)
         code = check_access(capture, error);
     if (code == PROCINSPECT_OK)
@@ -348,7 +274,7 @@ static int32_t take(capture_state *capture, procinspect_error *error) {
 }
 
 /* What was there to be captured, and has ended since, is no zombie that was asked for in vain. */
-static int32_t check_target(capture_state *capture, procinspect_error *error) {
+static int32_t check_target(pi_capture_state *capture, procinspect_error *error) {
     int32_t code = pi_capture_check_target(capture->process, &capture->history->own_helper, error);
     if (code == PROCINSPECT_ERROR_UNSUPPORTED && capture->history->has_lived)
         return pi_capture_check_lives(capture->process, error);
@@ -362,14 +288,14 @@ int32_t pi_capture_attempt(const pi_process *process, const pi_capture_request *
     pi_arena *arena = pi_arena_new(sizeof(pi_snapshot), SNAPSHOT_LIMIT_BYTES);
     if (arena == NULL)
         return pi_error_no_memory(error);
-    capture_state capture = {.process = process,
-                             .files = *process,
-                             .root = -1,
-                             .request = request,
-                             .arena = arena,
-                             .snapshot = pi_arena_root(arena),
-                             .notes = {.arena = arena},
-                             .history = history};
+    pi_capture_state capture = {.process = process,
+                                .files = *process,
+                                .root = -1,
+                                .request = request,
+                                .arena = arena,
+                                .snapshot = pi_arena_root(arena),
+                                .notes = {.arena = arena},
+                                .history = history};
     int32_t code = check_target(&capture, error);
     if (code == PROCINSPECT_OK)
         code = pi_living_turn_process(process, &capture.living, &capture.files, error);

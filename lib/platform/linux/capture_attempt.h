@@ -10,6 +10,7 @@ typedef struct pi_capture_history {
     int32_t own_helper; /* of another dump of this host's that was in the way, 0 for none */
     bool may_be_traced; /* we let our helper trace us */
     bool was_traced;    /* by somebody, at one time */
+    bool needs_copy;    /* it has more memory than can be held */
 } pi_capture_history;
 
 /* It lives, and ran another program (execve) or seemed to. */

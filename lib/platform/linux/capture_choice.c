@@ -108,8 +108,29 @@ static area_share share_of(uint32_t type, const pi_area *area, uint64_t data_end
     return may_be_relocated(area) ? SHARE_COPIES : SHARE_NOTHING;
 }
 
+bool pi_choice_may_take(uint32_t type, const pi_area *area) {
+    return share_of(type, area, area->start) != SHARE_NOTHING;
+}
+
+static int choose_recorded(pi_choice *choice, const pi_recorded_area *recorded, area_share share) {
+    int chosen = 0;
+    for (size_t i = 0; i < recorded->run_count; i++) {
+        const pi_page_run *run = &choice->record->runs[recorded->first_run + i];
+        if (share == SHARE_COPIES && run->is_of_file)
+            continue;
+        chosen = 1;
+        add_chosen(choice, run->start, run->end);
+    }
+    return chosen;
+}
+
 /* 1 where anything of it was chosen, else 0 or a negative errno. */
 static int choose_of(pi_choice *choice, const pi_area *area, area_share share) {
+    const pi_recorded_area *recorded =
+        choice->record == NULL ? NULL
+                               : pi_record_find(choice->record, area->start, &choice->record_next);
+    if (recorded != NULL)
+        return choose_recorded(choice, recorded, share);
     uint64_t from = area->start & ~(uint64_t)(PAGE_BYTES - 1);
     uint64_t to = area->end & ~(uint64_t)(PAGE_BYTES - 1);
     int chosen = 0;
@@ -133,7 +154,7 @@ int pi_choice_make(pi_choice *choice) {
     const char *text = choice->maps, *end = text + choice->maps_length;
     uint64_t data_end = 0, looked_up_to = 0;
     pi_area area;
-    choice->count = choice->always_next = 0;
+    choice->count = choice->always_next = choice->record_next = 0;
     choice->total_bytes = choice->left_out_bytes = choice->chosen_end = 0;
     while (pi_area_next(&text, end, &area)) {
         /* The kernel writes them in order. */

@@ -3,7 +3,7 @@
 #define PI_PLATFORM_LINUX_CAPTURE_CHOICE_H
 
 #include "model/memory_range.h"
-#include "platform/linux/capture_pages.h"
+#include "platform/linux/capture_record.h"
 
 /*
  * Which memory a dump holds besides what every dump has, by its type: data segments, private
@@ -25,6 +25,7 @@ typedef struct pi_choice {
     const char *maps; /* the text of /proc/PID/maps */
     size_t maps_length;
     pi_pages *pages;
+    const pi_page_record *record;  /* nullable: which pages its areas have; `pages` has the rest */
     const pi_memory_range *always; /* in it whatever the type; ascending, disjoint */
     size_t always_count;
     const pi_memory_range *never; /* not chosen: where the dump itself is made */
@@ -38,7 +39,11 @@ typedef struct pi_choice {
     uint64_t left_out_bytes; /* of these, what needs more ranges than there is room for */
     uint64_t chosen_end;     /* behind the last byte that was chosen so far */
     size_t always_next;      /* the first one of `always` that is not yet in it */
+    size_t record_next;
 } pi_choice;
+
+/* Whether a dump of this type can have anything of the area in it. */
+bool pi_choice_may_take(uint32_t type, const pi_area *area);
 
 /* 0, or what pi_pages_next failed with. */
 int pi_choice_make(pi_choice *choice);

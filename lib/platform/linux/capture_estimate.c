@@ -46,9 +46,8 @@ int32_t pi_capture_too_large(const pi_process *process, const pi_capture_request
                         request->hold_buffer_bytes, outcome);
 }
 
-int32_t pi_capture_judge_size(const pi_process *process, const pi_process *files,
-                              const pi_capture_request *request, pi_snapshot *snapshot,
-                              procinspect_error *error) {
+int32_t pi_capture_judge_size(const pi_process *files, const pi_capture_request *request,
+                              pi_snapshot *snapshot, procinspect_error *error) {
     uint64_t memory_bytes = estimate_bytes(files, request->type);
     snapshot->report.memory_bytes = memory_bytes;
     if (request->accept != NULL) {
@@ -56,8 +55,19 @@ int32_t pi_capture_judge_size(const pi_process *process, const pi_process *files
         if (code != PROCINSPECT_OK)
             return code;
     }
-    if (memory_bytes > request->hold_buffer_bytes)
+    return PROCINSPECT_OK;
+}
+
+int32_t pi_capture_choose_way(const pi_process *process, const pi_capture_request *request,
+                              const pi_snapshot *snapshot, bool needs_copy, uint32_t *way,
+                              procinspect_error *error) {
+    uint64_t memory_bytes = snapshot->report.memory_bytes;
+    bool is_large = needs_copy || memory_bytes > request->hold_buffer_bytes;
+    if (request->way == PROCINSPECT_DUMP_WAY_HOLD && is_large)
         return pi_capture_too_large(process, request, memory_bytes, "The process was not stopped.",
                                     error);
+    *way = request->way;
+    if (request->way == PROCINSPECT_DUMP_WAY_AUTO)
+        *way = is_large ? PROCINSPECT_DUMP_WAY_COPY : PROCINSPECT_DUMP_WAY_HOLD;
     return PROCINSPECT_OK;
 }

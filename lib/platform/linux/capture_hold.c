@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "platform/linux/capture_by_copy.h"
 #include "platform/linux/capture_interrupted.h"
 #include "platform/linux/capture_read.h"
 #include "platform/linux/helper_system_call.h"
@@ -18,7 +19,7 @@ enum { LEAST_RESUME_SHARE = 16 };
 #define WATCHDOG_GRACE_NS UINT64_C(500000000)
 
 /* Letting go of all threads takes about as long as stopping them did. */
-static uint64_t deadline_ns(const pi_hold *hold) {
+uint64_t pi_hold_deadline_ns(const pi_hold *hold) {
     uint64_t resume_ns = hold->max_pause_ns / LEAST_RESUME_SHARE;
     if (resume_ns < hold->stop_ns)
         resume_ns = hold->stop_ns;
@@ -74,7 +75,7 @@ static pi_hold_result read_registers(pi_hold *hold) {
     hold->registers_ns = end_ns - begin_ns;
     if (count == 0)
         return PI_HOLD_GONE;
-    return end_ns >= deadline_ns(hold) ? PI_HOLD_TOO_LATE : PI_HOLD_DONE;
+    return end_ns >= pi_hold_deadline_ns(hold) ? PI_HOLD_TOO_LATE : PI_HOLD_DONE;
 }
 
 /* A whole file about the process's memory; its length, or a negative errno. */
@@ -92,7 +93,7 @@ static long read_file(pi_hold *hold, const char *name, void *buffer, size_t capa
     return got < 0 ? got : (long)length;
 }
 
-static pi_hold_result file_failed(pi_hold *hold, const char *name, long result) {
+pi_hold_result pi_hold_file_failed(pi_hold *hold, const char *name, long result) {
     hold->failed_errno = (int32_t)-result;
     hold->failed_file = name;
     return PI_HOLD_FILE_FAILED;
@@ -105,7 +106,7 @@ static pi_hold_result read_files(pi_hold *hold) {
     if (length == 0) /* what the files of a thread that has ended show */
         length = -ESRCH;
     if (length < 0)
-        return file_failed(hold, "maps", length);
+        return pi_hold_file_failed(hold, "maps", length);
     hold->maps_length = (size_t)length;
     if (hold->maps_length == hold->maps_capacity)
         return PI_HOLD_MAPS_LARGE;
@@ -117,13 +118,13 @@ static pi_hold_result read_files(pi_hold *hold) {
     return PI_HOLD_DONE;
 }
 
-static pi_hold_result read_ranges(pi_hold *hold, const pi_memory_range *ranges, size_t count) {
+pi_hold_result pi_hold_read_ranges(pi_hold *hold, const pi_memory_range *ranges, size_t count) {
     hold->ranges = ranges;
     hold->range_count = count;
     pi_memory_reader reader = {.tid = hold->memory_tid,
                                .directory = hold->memory_directory,
                                .helper = hold->stop.helper,
-                               .deadline_ns = deadline_ns(hold)};
+                               .deadline_ns = pi_hold_deadline_ns(hold)};
     pi_read_result result = pi_memory_read_ranges(&reader, ranges, count, hold->data);
     hold->unreadable_bytes = reader.unreadable_bytes;
     switch (result) {
@@ -140,7 +141,7 @@ static pi_hold_result read_ranges(pi_hold *hold, const pi_memory_range *ranges, 
 static pi_hold_result read_planned(pi_hold *hold) {
     pi_plan_make(&hold->plan);
     hold->memory_bytes = hold->plan.total_bytes;
-    return read_ranges(hold, hold->plan.ranges, hold->plan.range_count);
+    return pi_hold_read_ranges(hold, hold->plan.ranges, hold->plan.range_count);
 }
 
 /* What every dump holds. */
@@ -152,56 +153,66 @@ static pi_hold_result read_plan(pi_hold *hold) {
     return result;
 }
 
+pi_hold_result pi_hold_pages_failed(pi_hold *hold, int result) {
+    if (result == -ETIME)
+        return PI_HOLD_TOO_LATE;
+    if (result == -ECANCELED)
+        return PI_HOLD_NOT_DONE;
+    return pi_hold_file_failed(hold, "pagemap", result);
+}
+
 static pi_hold_result choose(pi_hold *hold) {
     pi_choice *choice = &hold->choice;
     long pagemap = pi_helper_open(hold->stop.helper, hold->memory_directory, "pagemap", O_RDONLY);
     if (pagemap < 0)
-        return file_failed(hold, "pagemap", pagemap);
+        return pi_hold_file_failed(hold, "pagemap", pagemap);
     choice->maps = hold->maps;
     choice->maps_length = hold->maps_length;
     choice->always = hold->plan.ranges;
     choice->always_count = hold->plan.range_count;
     choice->pages->helper = hold->stop.helper;
-    choice->pages->deadline_ns = deadline_ns(hold);
+    choice->pages->deadline_ns = pi_hold_deadline_ns(hold);
     pi_pages_begin(choice->pages, (int)pagemap);
     int result = pi_choice_make(choice);
     raw_close((int)pagemap);
-    if (result == -ETIME)
-        return PI_HOLD_TOO_LATE;
-    if (result == -ECANCELED)
-        return PI_HOLD_NOT_DONE;
     if (result < 0)
-        return file_failed(hold, "pagemap", result);
+        return pi_hold_pages_failed(hold, result);
     return choice->total_bytes - choice->left_out_bytes > hold->plan.budget_bytes
                ? PI_HOLD_MEMORY_LARGE
                : PI_HOLD_DONE;
 }
 
-/* And what the type asks for besides, with that in it. All that exists has every stack in it, too:
- * none has to be found through another. */
+/* All that exists has every stack in it: none has to be found through another. */
+static pi_hold_result plan_stacks(pi_hold *hold) {
+    if ((hold->choice.type & PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY) == 0)
+        return read_plan(hold);
+    pi_plan_make(&hold->plan);
+    return PI_HOLD_DONE;
+}
+
+/* And what the type asks for besides, with that in it. */
 static pi_hold_result read_choice(pi_hold *hold) {
-    pi_hold_result result = PI_HOLD_DONE;
-    if ((hold->choice.type & PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY) != 0)
-        pi_plan_make(&hold->plan);
-    else
-        result = read_plan(hold);
-    if (result == PI_HOLD_DONE)
-        result = choose(hold);
+    pi_hold_result result = choose(hold);
     if (result != PI_HOLD_DONE)
         return result;
     pi_plan_extend_stacks(&hold->plan, hold->choice.ranges, hold->choice.count);
     hold->memory_bytes = hold->choice.total_bytes - hold->choice.left_out_bytes;
-    return read_ranges(hold, hold->choice.ranges, hold->choice.count);
+    return pi_hold_read_ranges(hold, hold->choice.ranges, hold->choice.count);
 }
 
 static pi_hold_result read_memory(pi_hold *hold) {
     uint64_t begin_ns = raw_now_ns();
     pi_hold_result result = read_files(hold);
     if (result == PI_HOLD_DONE)
-        result = (hold->choice.type & PI_CHOICE_TYPES) != 0 ? read_choice(hold) : read_plan(hold);
+        result = plan_stacks(hold);
+    if (result == PI_HOLD_DONE && hold->copy != NULL)
+        result = pi_hold_copy(hold);
+    else if (result == PI_HOLD_DONE && (hold->choice.type & PI_CHOICE_TYPES) != 0)
+        result = read_choice(hold);
     uint64_t end_ns = raw_now_ns();
     hold->memory_ns = end_ns - begin_ns;
-    return result == PI_HOLD_DONE && end_ns >= deadline_ns(hold) ? PI_HOLD_TOO_LATE : result;
+    return result == PI_HOLD_DONE && end_ns >= pi_hold_deadline_ns(hold) ? PI_HOLD_TOO_LATE
+                                                                         : result;
 }
 
 void pi_hold_run(pi_helper *helper, void *argument) {
@@ -209,7 +220,7 @@ void pi_hold_run(pi_helper *helper, void *argument) {
     hold->stop.helper = helper;
     long task = pi_helper_open(helper, hold->process_directory, "task", O_RDONLY | O_DIRECTORY);
     if (task < 0) {
-        hold->result = file_failed(hold, "task", task);
+        hold->result = pi_hold_file_failed(hold, "task", task);
         return;
     }
     hold->stop.task_directory = (int)task;
@@ -225,4 +236,8 @@ void pi_hold_run(pi_helper *helper, void *argument) {
     hold->pause_ns = end_ns - hold->stop.pause_begin_ns;
     hold->result = result;
     raw_close((int)task);
+    if (hold->copy != NULL && result == PI_HOLD_DONE)
+        pi_copy_keep(hold);
+    else if (hold->copy != NULL)
+        pi_copy_end(hold);
 }

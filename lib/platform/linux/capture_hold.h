@@ -20,12 +20,13 @@ typedef struct pi_hold_registers {
 typedef enum pi_hold_result {
     PI_HOLD_NOT_DONE = 0,
     PI_HOLD_DONE,
-    PI_HOLD_REFUSED,     /* stop.refused_tid, stop.refused_errno */
-    PI_HOLD_GONE,        /* the process ended */
-    PI_HOLD_TOO_LATE,    /* max_pause_ns passed */
-    PI_HOLD_FILE_FAILED, /* failed_file could not be read: failed_errno */
-    PI_HOLD_MAPS_LARGE,  /* more text than there is room for */
-    PI_HOLD_MEMORY_LARGE /* choice.total_bytes, more than there is room for */
+    PI_HOLD_REFUSED,      /* stop.refused_tid, stop.refused_errno */
+    PI_HOLD_GONE,         /* the process ended */
+    PI_HOLD_TOO_LATE,     /* max_pause_ns passed */
+    PI_HOLD_FILE_FAILED,  /* failed_file could not be read: failed_errno */
+    PI_HOLD_MAPS_LARGE,   /* more text than there is room for */
+    PI_HOLD_MEMORY_LARGE, /* choice.total_bytes, more than there is room for */
+    PI_HOLD_NOT_COPIED    /* copy.failed_errno */
 } pi_hold_result;
 
 enum { PI_HOLD_AUXV_BYTES = 4096 };
@@ -33,6 +34,7 @@ enum { PI_HOLD_AUXV_BYTES = 4096 };
 typedef struct pi_hold {
     /* Set by the host; the tables have room for stop.capacity threads. */
     int32_t pid;
+    int proc; /* /proc */
     int process_directory;
     /* Through which the memory is reached: the same two, or those of another thread where the main
      * thread has ended. */
@@ -52,6 +54,7 @@ typedef struct pi_hold {
     unsigned char *data; /* plan.budget_bytes */
     /* .type; where that asks for memory, also .never and the tables. */
     pi_choice choice;
+    struct pi_copy *copy; /* NULL: all memory is read while the process stands */
 
     /* Results. */
     pi_hold_result result;
@@ -68,7 +71,16 @@ typedef struct pi_hold {
     uint64_t stop_ns, registers_ns, memory_ns, resume_ns;
 } pi_hold;
 
-/* The job of the helper; `hold` is a pi_hold. */
+/* The job of the helper; `hold` is a pi_hold. With a copy it reports, and stays with it. */
 void pi_hold_run(pi_helper *helper, void *hold);
+
+/* Between the files that do the job. */
+
+/* When the threads have to be let go of. */
+uint64_t pi_hold_deadline_ns(const pi_hold *hold);
+pi_hold_result pi_hold_read_ranges(pi_hold *hold, const pi_memory_range *ranges, size_t count);
+pi_hold_result pi_hold_file_failed(pi_hold *hold, const char *name, long result);
+/* What pi_pages_next failed with. */
+pi_hold_result pi_hold_pages_failed(pi_hold *hold, int result);
 
 #endif

@@ -3,8 +3,31 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "platform/linux/capture_by_copy.h"
+#include "platform/linux/capture_copy_source.h"
 #include "platform/linux/capture_parts.h"
 #include "platform/linux/capture_source.h"
+
+/* What a copy of the process doesn't have. */
+static bool note_record(const pi_page_record *record, pi_capture_notes *notes) {
+    bool noted = true;
+    if (record->shared_bytes != 0)
+        noted =
+            pi_capture_note(notes, PROCINSPECT_DUMP_NOTE_SHARED, 0,
+                            "%" PRIu64 " bytes of memory are shared (MAP_SHARED): they are read "
+                            "while the dump is, as they are by then. "
+                            "PROCINSPECT_DUMP_SHARED_WHILE_STOPPED takes them at once.",
+                            record->shared_bytes);
+    if (record->left_out_bytes != 0)
+        noted =
+            noted && pi_capture_note(notes, PROCINSPECT_DUMP_NOTE_LEFT_OUT, 0,
+                                     "%" PRIu64 " bytes of memory that a copy of the process "
+                                     "doesn't have, or that lies too scattered, are zero in the "
+                                     "dump or left out: more than hold_buffer_bytes has room "
+                                     "for.",
+                                     record->left_out_bytes);
+    return noted;
+}
 
 static bool note_memory(const pi_hold *hold, pi_capture_notes *notes) {
     bool noted = true;
@@ -26,23 +49,41 @@ static bool note_memory(const pi_hold *hold, pi_capture_notes *notes) {
                                          "%" PRIu64 " bytes of memory could not be read; they are "
                                          "zero in the dump.",
                                          hold->unreadable_bytes);
-    return noted;
+    return noted && (hold->copy == NULL || note_record(&hold->copy->record, notes));
 }
 
-int32_t pi_capture_memory(pi_capture_work *work, pi_arena *arena, pi_capture_notes *notes,
-                          pi_snapshot *snapshot, procinspect_error *error) {
-    const pi_hold *hold = &work->hold;
+/* Takes the work, or all of its data. */
+static int32_t make_source(pi_capture_work **work, pi_helper_staying **staying,
+                           pi_snapshot *snapshot, procinspect_error *error) {
+    if (*staying != NULL) {
+        int32_t code = pi_copy_source_new(*work, *staying, &snapshot->source, error);
+        if (code != PROCINSPECT_OK)
+            return code;
+        *work = NULL;
+        *staying = NULL;
+        return PROCINSPECT_OK;
+    }
+    snapshot->source = pi_capture_source_new((*work)->hold.data, (*work)->data_bytes,
+                                             snapshot->memory, snapshot->memory_count);
+    if (snapshot->source == NULL)
+        return pi_error_no_memory(error);
+    (*work)->data_bytes = 0;
+    return PROCINSPECT_OK;
+}
+
+int32_t pi_capture_memory(pi_capture_work **work, pi_helper_staying **staying, pi_arena *arena,
+                          pi_capture_notes *notes, pi_snapshot *snapshot,
+                          procinspect_error *error) {
+    const pi_hold *hold = &(*work)->hold;
     size_t count = hold->range_count;
     snapshot->memory = pi_arena_alloc_array(arena, count, sizeof *snapshot->memory);
     if (snapshot->memory == NULL || !note_memory(hold, notes))
         return pi_capture_exhausted(arena, error);
     memcpy(snapshot->memory, hold->ranges, count * sizeof *snapshot->memory);
-    snapshot->source = pi_capture_source_new(hold->data, work->data_bytes, snapshot->memory, count);
-    if (snapshot->source == NULL)
-        return pi_error_no_memory(error);
-    work->data_bytes = 0; /* the source's by now */
     snapshot->memory_count = count;
     snapshot->report.memory_bytes = hold->memory_bytes;
     snapshot->report.unreadable_memory_bytes = hold->unreadable_bytes;
-    return PROCINSPECT_OK;
+    if (hold->copy != NULL)
+        snapshot->report.shared_memory_bytes = hold->copy->record.shared_bytes;
+    return make_source(work, staying, snapshot, error);
 }

@@ -50,13 +50,17 @@ void pi_pages_begin(pi_pages *pages, int pagemap) {
     pages->next = pages->count = 0;
 }
 
+static uint64_t look_up_to(const pi_pages *pages, uint64_t to) {
+    return pages->is_narrow || to > USUAL_ADDRESS_END ? to : USUAL_ADDRESS_END;
+}
+
 static long scan(pi_pages *pages, uint64_t from, uint64_t to, uint64_t guard, uint64_t *end) {
     scan_argument argument = {.size = sizeof argument,
                               .start = from,
-                              .end = to > USUAL_ADDRESS_END ? to : USUAL_ADDRESS_END,
+                              .end = to,
                               .vec = (uintptr_t)pages->items.regions,
                               .vec_len = PI_PAGES_REGIONS,
-                              .max_pages = PAGES_IN_ONE_SCAN,
+                              .max_pages = pages->only_first ? 1 : PAGES_IN_ONE_SCAN,
                               .category_inverted = guard,
                               .category_mask = guard,
                               .category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
@@ -70,6 +74,7 @@ static long scan(pi_pages *pages, uint64_t from, uint64_t to, uint64_t guard, ui
 /* False where the kernel has no such call, or says what it can't. */
 static bool fill_by_scan(pi_pages *pages, uint64_t from, uint64_t to) {
     uint64_t end;
+    to = look_up_to(pages, to);
     long count = scan(pages, from, to, SCAN_GUARD, &end);
     if (count == -EINVAL)
         count = scan(pages, from, to, 0, &end);
@@ -157,4 +162,15 @@ int pi_pages_next(pi_pages *pages, uint64_t from, uint64_t to, pi_page_run *run)
         from = known_to;
     }
     return 0;
+}
+
+int pi_pages_first(pi_pages *pages, uint64_t from, uint64_t to, pi_page_run *run) {
+    bool was_narrow = pages->is_narrow;
+    pi_pages_begin(pages, pages->pagemap);
+    pages->is_narrow = pages->only_first = true;
+    int result = pi_pages_next(pages, from, to, run);
+    pages->is_narrow = was_narrow;
+    pages->only_first = false;
+    pi_pages_begin(pages, pages->pagemap);
+    return result;
 }

@@ -95,16 +95,22 @@ int32_t pi_capture_modules(const pi_process *process, pi_living *living, pi_proc
  * report's memory_bytes to what the type takes besides what every dump holds, 0 where that can't
  * be told. `files` are those of a living thread.
  */
-int32_t pi_capture_judge_size(const pi_process *process, const pi_process *files,
-                              const pi_capture_request *request, pi_snapshot *snapshot,
+int32_t pi_capture_judge_size(const pi_process *files, const pi_capture_request *request,
+                              pi_snapshot *snapshot, procinspect_error *error);
+
+/* How the process is to be captured, by what the request says and judge_size has found: HOLD or
+ * COPY; TOO_LARGE. */
+int32_t pi_capture_choose_way(const pi_process *process, const pi_capture_request *request,
+                              const pi_snapshot *snapshot, bool needs_copy, uint32_t *way,
                               procinspect_error *error);
 
 /* More than hold_buffer_bytes: TOO_LARGE. `outcome` says what became of the process. */
 int32_t pi_capture_too_large(const pi_process *process, const pi_capture_request *request,
                              uint64_t memory_bytes, const char *outcome, procinspect_error *error);
 
-/* The memory, which the snapshot's source takes over from the work. */
-int32_t pi_capture_memory(pi_capture_work *work, pi_arena *arena, pi_capture_notes *notes,
-                          pi_snapshot *snapshot, procinspect_error *error);
+/* The memory, which the snapshot's source takes over from the work; and the work itself, with the
+ * helper that looks after the copy, where there is one: NULL then. */
+int32_t pi_capture_memory(pi_capture_work **work, pi_helper_staying **staying, pi_arena *arena,
+                          pi_capture_notes *notes, pi_snapshot *snapshot, procinspect_error *error);
 
 #endif

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "base/error.h"
+#include "platform/linux/capture_by_copy.h"
 
 enum {
     PAGE_BYTES = 4096,
@@ -37,21 +38,39 @@ static void *place(table_layout *layout, size_t bytes, size_t usual) {
 }
 
 /* A range that was chosen has a page at least, or is one of those that every dump holds. */
-static size_t choice_capacity(const pi_hold *hold) {
-    size_t capacity = hold->plan.budget_bytes / PAGE_BYTES >= PI_CHOICE_MAX_RANGES
+static size_t choice_capacity(const pi_hold *hold, bool wants_copy) {
+    size_t capacity = wants_copy || hold->plan.budget_bytes / PAGE_BYTES >= PI_CHOICE_MAX_RANGES
                           ? PI_CHOICE_MAX_RANGES
                           : (size_t)hold->plan.budget_bytes / PAGE_BYTES;
     return capacity + 2 * (size_t)hold->stop.capacity;
 }
 
-static void lay_out_choice(table_layout *layout, pi_hold *hold) {
-    hold->choice.capacity = choice_capacity(hold);
+static void lay_out_choice(table_layout *layout, pi_hold *hold, bool wants_copy) {
+    hold->choice.capacity = choice_capacity(hold, wants_copy);
     hold->choice.ranges = place(layout, hold->choice.capacity * sizeof *hold->choice.ranges,
                                 USUAL_RANGES * sizeof *hold->choice.ranges);
     hold->choice.pages = place(layout, sizeof *hold->choice.pages, sizeof *hold->choice.pages);
 }
 
-static void lay_out(table_layout *layout, pi_hold *hold, size_t usual, bool has_choice) {
+static void lay_out_copy(table_layout *layout, pi_hold *hold) {
+    pi_copy *copy = place(layout, sizeof *copy, sizeof *copy);
+    pi_page_record *record = layout->base == NULL ? &(pi_page_record){0} : &copy->record;
+    record->pages = place(layout, sizeof *record->pages, sizeof *record->pages);
+    record->copy_pages = place(layout, sizeof *record->pages, sizeof *record->pages);
+    record->areas = place(layout, PI_RECORD_MAX_AREAS * sizeof *record->areas,
+                          USUAL_RANGES * sizeof *record->areas);
+    record->runs = place(layout, PI_RECORD_MAX_RUNS * sizeof *record->runs,
+                         USUAL_RANGES * sizeof *record->runs);
+    pi_memory_range *held = place(layout, PI_RECORD_MAX_RUNS * sizeof *held, PAGE_BYTES);
+    if (layout->base == NULL)
+        return;
+    copy->held = held;
+    copy->memory_file = copy->pagemap_file = copy->growth_file = -1;
+    hold->copy = copy;
+}
+
+static void lay_out(table_layout *layout, pi_hold *hold, size_t usual,
+                    const pi_capture_size *size) {
     pi_stop *stop = &hold->stop;
     size_t capacity = stop->capacity;
     stop->threads = place(layout, capacity * sizeof *stop->threads, usual * sizeof *stop->threads);
@@ -72,8 +91,10 @@ static void lay_out(table_layout *layout, pi_hold *hold, size_t usual, bool has_
     hold->mapping_capacity = MAPS_BYTES / SHORTEST_MAPS_LINE;
     hold->mappings = place(layout, hold->mapping_capacity * sizeof *hold->mappings,
                            usual_maps / SHORTEST_MAPS_LINE * sizeof *hold->mappings);
-    if (has_choice)
-        lay_out_choice(layout, hold);
+    if (size->has_choice || size->wants_copy)
+        lay_out_choice(layout, hold, size->wants_copy);
+    if (size->wants_copy)
+        lay_out_copy(layout, hold);
 }
 
 static void *map(size_t bytes) {
@@ -114,13 +135,13 @@ static int32_t prepare(pi_capture_work *work, const pi_capture_size *size,
 
     hold->plan.budget_bytes = size->max_data_bytes;
     table_layout layout = {NULL, 0};
-    lay_out(&layout, hold, 0, size->has_choice);
+    lay_out(&layout, hold, 0, size);
     work->tables_bytes = layout.used_bytes;
     work->tables = map(work->tables_bytes);
     if (work->tables == NULL)
         return no_memory(work->tables_bytes, error);
     layout = (table_layout){work->tables, 0};
-    lay_out(&layout, hold, size->thread_count, size->has_choice);
+    lay_out(&layout, hold, size->thread_count, size);
 
     hold->data = map((size_t)size->max_data_bytes);
     if (hold->data == NULL)
@@ -141,6 +162,19 @@ int32_t pi_capture_work_new(const pi_capture_size *size, pi_capture_work **work,
     else
         pi_capture_work_free(made);
     return code;
+}
+
+static void give_back(void *table, size_t bytes) {
+    madvise(table, (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES, MADV_DONTNEED);
+}
+
+void pi_capture_work_trim(pi_capture_work *work) {
+    pi_hold *hold = &work->hold;
+    give_back(hold->maps, hold->maps_capacity);
+    give_back(hold->mappings, hold->mapping_capacity * sizeof *hold->mappings);
+    give_back(hold->choice.ranges, hold->choice.capacity * sizeof *hold->choice.ranges);
+    give_back(hold->copy->record.areas, PI_RECORD_MAX_AREAS * sizeof *hold->copy->record.areas);
+    give_back(hold->copy->record.runs, PI_RECORD_MAX_RUNS * sizeof *hold->copy->record.runs);
 }
 
 void pi_capture_work_free(pi_capture_work *work) {

@@ -25,11 +25,15 @@ typedef struct pi_capture_size {
     uint64_t max_data_bytes;
     uint64_t expected_data_bytes; /* besides the stacks */
     bool has_choice;              /* the type asks for more memory than every dump holds */
+    bool wants_copy;              /* hold.copy is to be there */
 } pi_capture_size;
 
 /* NO_MEMORY. */
 int32_t pi_capture_work_new(const pi_capture_size *size, pi_capture_work **work,
                             procinspect_error *error);
+
+/* Gives back the memory of what only the capture itself needs, for one that lives on behind it. */
+void pi_capture_work_trim(pi_capture_work *work);
 
 /* Where it is kept, it stays mapped, and only the pages that back it are given back. */
 void pi_capture_work_free(pi_capture_work *work);

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+#include "platform/linux/capture_by_copy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "platform/linux/helper_system_call.h"
+
+enum {
+    STEP_NS = 100000000,        /* between two looks at age and life */
+    LEAST_GROWTH_INTERVAL = 20, /* times what a look at the growth took */
+    PATH_CAPACITY = 32,
+    ROLLUP_CAPACITY = 2048
+};
+
+static const uint64_t growth_interval_ns = UINT64_C(1000000000);
+static const uint64_t settle_limit_ns = UINT64_C(3000000000);
+static const uint64_t end_limit_ns = UINT64_C(3000000000);
+
+/* "PID/name" */
+static void put_path(char path[PATH_CAPACITY], int32_t pid, const char *name) {
+    char digits[12];
+    size_t count = 0, at = 0;
+    for (; pid != 0; pid /= 10)
+        digits[count++] = (char)('0' + pid % 10);
+    while (count != 0)
+        path[at++] = digits[--count];
+    path[at++] = '/';
+    do
+        path[at++] = *name;
+    while (*name++ != '\0');
+}
+
+static int open_of_copy(pi_hold *hold, const char *name) {
+    char path[PATH_CAPACITY];
+    put_path(path, hold->copy->pid, name);
+    long file = pi_helper_open(hold->stop.helper, hold->proc, path, O_RDONLY);
+    return file < 0 ? -1 : (int)file;
+}
+
+/* The copy of the host: it has the helper's code and stack, and waits here for its end. */
+static void wait_for_end_of(int32_t helper) {
+    raw_call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
+    while (raw_call(SYS_getppid, 0, 0, 0, 0) == helper)
+        raw_call(SYS_pause, 0, 0, 0, 0);
+    for (;;)
+        raw_call(SYS_exit_group, 0, 0, 0, 0);
+}
+
+/* Shares the host's table of descriptors: what the host closes is closed. */
+static long fork_host(void) {
+    int32_t helper = (int32_t)raw_call(SYS_getpid, 0, 0, 0, 0);
+    long pid = raw_call6(SYS_clone, CLONE_FILES | CLONE_FS, 0, 0, 0, 0, 0);
+    if (pid == 0)
+        wait_for_end_of(helper);
+    return pid;
+}
+
+static pi_hold_result make_copy(pi_hold *hold) {
+    pi_copy *copy = hold->copy;
+    uint64_t begin_ns = raw_now_ns();
+    long pid = fork_host();
+    copy->fork_ns = raw_now_ns() - begin_ns;
+    if (pid < 0) {
+        copy->failed_errno = (int32_t)-pid;
+        return PI_HOLD_NOT_COPIED;
+    }
+    copy->pid = (int32_t)pid;
+    copy->memory_file = open_of_copy(hold, "mem");
+    copy->pagemap_file = open_of_copy(hold, "pagemap");
+    copy->growth_file = open_of_copy(hold, "smaps_rollup");
+    if (copy->memory_file >= 0 && copy->pagemap_file >= 0)
+        return PI_HOLD_DONE;
+    copy->failed_errno = ESRCH;
+    return PI_HOLD_NOT_COPIED;
+}
+
+static int make_record(pi_hold *hold, int pagemap) {
+    pi_page_record *record = &hold->copy->record;
+    record->type = hold->choice.type;
+    record->maps = hold->maps;
+    record->maps_length = hold->maps_length;
+    record->copy_memory = hold->copy->memory_file;
+    record->pages->helper = record->copy_pages->helper = hold->stop.helper;
+    record->pages->deadline_ns = record->copy_pages->deadline_ns = pi_hold_deadline_ns(hold);
+    pi_pages_begin(record->pages, pagemap);
+    pi_pages_begin(record->copy_pages, hold->copy->pagemap_file);
+    return pi_record_make(record);
+}
+
+/* As much of it as there is room for. */
+static void choose_held(pi_hold *hold) {
+    pi_copy *copy = hold->copy;
+    size_t count = pi_record_held_ranges(&copy->record, copy->held, PI_RECORD_MAX_RUNS);
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        bytes += copy->held[i].size_bytes;
+        if (bytes > hold->plan.budget_bytes) {
+            copy->record.left_out_bytes +=
+                copy->record.held_bytes - (bytes - copy->held[i].size_bytes);
+            count = i;
+        }
+    }
+    copy->held_count = count;
+}
+
+pi_hold_result pi_hold_copy(pi_hold *hold) {
+    pi_hold_result result = make_copy(hold);
+    if (result != PI_HOLD_DONE)
+        return result;
+    long pagemap = pi_helper_open(hold->stop.helper, hold->memory_directory, "pagemap", O_RDONLY);
+    if (pagemap < 0)
+        return pi_hold_file_failed(hold, "pagemap", pagemap);
+    int failed = make_record(hold, (int)pagemap);
+    raw_close((int)pagemap);
+    if (failed != 0)
+        return pi_hold_pages_failed(hold, failed);
+    choose_held(hold);
+    return pi_hold_read_ranges(hold, hold->copy->held, hold->copy->held_count);
+}
+
+/* "Private_Dirty:      123 kB" and what else begins so. */
+static uint64_t private_bytes(const char *text, long length) {
+    static const char label[] = "\nPrivate_";
+    uint64_t kib = 0;
+    for (long i = 0, matched = 0; i < length; i++) {
+        matched = text[i] == label[matched] ? matched + 1 : text[i] == label[0];
+        if (label[matched] != '\0')
+            continue;
+        matched = 0;
+        while (i < length && text[i] != ':')
+            i++;
+        uint64_t number = 0;
+        for (i++; i < length && text[i] != '\n'; i++)
+            if (text[i] >= '0' && text[i] <= '9')
+                number = number * 10 + (uint64_t)(text[i] - '0');
+        i--; /* the end of this line begins the next label */
+        kib += number;
+    }
+    return kib * 1024;
+}
+
+/* When to look again. */
+static uint64_t look_at_growth(pi_copy *copy) {
+    char text[ROLLUP_CAPACITY];
+    uint64_t begin_ns = raw_now_ns();
+    long length = raw_call(SYS_pread64, copy->growth_file, (long)text, sizeof text, 0);
+    uint64_t end_ns = raw_now_ns();
+    if (length > 0)
+        atomic_store(&copy->growth_bytes, private_bytes(text, length));
+    uint64_t interval_ns = (end_ns - begin_ns) * LEAST_GROWTH_INTERVAL;
+    return end_ns + (interval_ns > growth_interval_ns ? interval_ns : growth_interval_ns);
+}
+
+static bool has_ended(const pi_copy *copy) {
+    int status;
+    long got = raw_wait(copy->pid, &status, __WALL | WNOHANG);
+    return got < 0 || (got == copy->pid && !WIFSTOPPED(status));
+}
+
+static pi_copy_state watch(const pi_hold *hold) {
+    pi_copy *copy = hold->copy;
+    uint64_t until_ns = raw_now_ns() + copy->max_age_ns, look_ns = 0;
+    while (!pi_helper_must_stop(hold->stop.helper)) {
+        if (has_ended(copy))
+            return PI_COPY_WAS_KILLED;
+        uint64_t now_ns = raw_now_ns();
+        if (now_ns >= until_ns)
+            return PI_COPY_TOO_OLD;
+        if (copy->growth_file >= 0 && now_ns >= look_ns)
+            look_ns = look_at_growth(copy);
+        if (copy->max_growth_bytes != 0 &&
+            atomic_load(&copy->growth_bytes) > copy->max_growth_bytes)
+            return PI_COPY_TOO_LARGE;
+        pi_helper_sleep(hold->stop.helper, STEP_NS);
+    }
+    return PI_COPY_NONE;
+}
+
+void pi_copy_end(pi_hold *hold) {
+    pi_copy *copy = hold->copy;
+    if (copy->pid == 0)
+        return;
+    int status;
+    raw_call(SYS_kill, copy->pid, SIGKILL, 0, 0);
+    while (raw_wait(copy->pid, &status, __WALL) == copy->pid && WIFSTOPPED(status))
+        continue;
+    copy->pid = 0;
+}
+
+void pi_copy_keep(pi_hold *hold) {
+    pi_helper *helper = hold->stop.helper;
+    pi_helper_start_watchdog(helper, settle_limit_ns);
+    atomic_store(&hold->copy->state, PI_COPY_LIVES);
+    pi_helper_stop_watchdog(helper);
+    pi_helper_report(helper);
+    pi_copy_state state = watch(hold);
+    atomic_store(&hold->copy->state, (int)state);
+    pi_helper_start_watchdog(helper, end_limit_ns);
+    if (state != PI_COPY_WAS_KILLED)
+        pi_copy_end(hold);
+}
