@@ -25,6 +25,9 @@ enum { SNAPSHOT_LIMIT_BYTES = 512 * 1024 * 1024 };
 /* A helper that was told to stop lets go of what it has stopped, which takes some time, too. */
 #define CANCELLATION_LIMIT_NS UINT64_C(2000000000)
 
+/* And has a copy to end. */
+#define COPY_END_LIMIT_NS UINT64_C(10000000000)
+
 int32_t pi_capture_exhausted(const pi_arena *arena, procinspect_error *error) {
     if (!pi_arena_limit_reached(arena))
         return pi_error_no_memory(error);
@@ -179,7 +182,8 @@ static int32_t run_helper(pi_capture_state *capture, pi_capture_work *work,
     pi_helper_job job = {.run = pi_hold_run,
                          .argument = hold,
                          .limit_ns = hold->max_pause_ns + PREPARATION_LIMIT_NS,
-                         .stop_limit_ns = CANCELLATION_LIMIT_NS,
+                         .stop_limit_ns =
+                             hold->copy != NULL ? COPY_END_LIMIT_NS : CANCELLATION_LIMIT_NS,
                          .proc = capture->process->system->proc,
                          .may_trace_host = capture->history->may_be_traced,
                          .cancellation = capture->request->cancellation};

@@ -8,36 +8,23 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "platform/linux/capture_copy.h"
 #include "platform/linux/helper_system_call.h"
 
 enum {
     STEP_NS = 100000000,        /* between two looks at age and life */
     LEAST_GROWTH_INTERVAL = 20, /* times what a look at the growth took */
-    PATH_CAPACITY = 32,
-    ROLLUP_CAPACITY = 2048
+    ROLLUP_CAPACITY = 2048,
+    CODE_CAPACITY = 64 * 1024
 };
 
 static const uint64_t growth_interval_ns = UINT64_C(1000000000);
-static const uint64_t settle_limit_ns = UINT64_C(3000000000);
-static const uint64_t end_limit_ns = UINT64_C(3000000000);
-
-/* "PID/name" */
-static void put_path(char path[PATH_CAPACITY], int32_t pid, const char *name) {
-    char digits[12];
-    size_t count = 0, at = 0;
-    for (; pid != 0; pid /= 10)
-        digits[count++] = (char)('0' + pid % 10);
-    while (count != 0)
-        path[at++] = digits[--count];
-    path[at++] = '/';
-    do
-        path[at++] = *name;
-    while (*name++ != '\0');
-}
+static const uint64_t settle_limit_ns = UINT64_C(20000000000);
+static const uint64_t end_limit_ns = UINT64_C(30000000000);
 
 static int open_of_copy(pi_hold *hold, const char *name) {
-    char path[PATH_CAPACITY];
-    put_path(path, hold->copy->pid, name);
+    char path[PI_COPY_PATH_BYTES];
+    pi_copy_path(path, hold->copy->pid, name);
     long file = pi_helper_open(hold->stop.helper, hold->proc, path, O_RDONLY);
     return file < 0 ? -1 : (int)file;
 }
@@ -60,23 +47,73 @@ static long fork_host(void) {
     return pid;
 }
 
-static pi_hold_result make_copy(pi_hold *hold) {
-    pi_copy *copy = hold->copy;
+static pi_fork_result make_copy_of_host(pi_copy *copy) {
     uint64_t begin_ns = raw_now_ns();
     long pid = fork_host();
     copy->fork_ns = raw_now_ns() - begin_ns;
-    if (pid < 0) {
-        copy->failed_errno = (int32_t)-pid;
+    copy->pid = pid < 0 ? 0 : (int32_t)pid;
+    copy->failed_errno = pid < 0 ? (int32_t)-pid : 0;
+    return pid < 0 ? PI_FORK_REFUSED : PI_FORK_DONE;
+}
+
+static pi_fork_result make_copy_of_target(pi_hold *hold) {
+    pi_copy *copy = hold->copy;
+    pi_fork *fork = &copy->fork;
+    fork->maps_length = hold->maps_length;
+    fork->deadline_ns = pi_hold_deadline_ns(hold);
+    pi_fork_result result = pi_fork_target(fork);
+    copy->pid = fork->copy_pid;
+    copy->fork_ns = fork->fork_ns;
+    copy->failed_errno = fork->failed_errno;
+    return result;
+}
+
+static pi_hold_result make_copy(pi_hold *hold) {
+    pi_copy *copy = hold->copy;
+    copy->failed = copy->is_of_host ? make_copy_of_host(copy) : make_copy_of_target(hold);
+    switch (copy->failed) {
+    case PI_FORK_DONE:
+        break;
+    case PI_FORK_TOO_LATE:
+        return PI_HOLD_TOO_LATE;
+    case PI_FORK_GONE:
+        return PI_HOLD_GONE;
+    default:
         return PI_HOLD_NOT_COPIED;
     }
-    copy->pid = (int32_t)pid;
-    copy->memory_file = open_of_copy(hold, "mem");
-    copy->pagemap_file = open_of_copy(hold, "pagemap");
-    copy->growth_file = open_of_copy(hold, "smaps_rollup");
+    copy->memory_file = open_of_copy(hold, "/mem");
+    copy->pagemap_file = open_of_copy(hold, "/pagemap");
+    copy->growth_file = open_of_copy(hold, "/smaps_rollup");
     if (copy->memory_file >= 0 && copy->pagemap_file >= 0)
         return PI_HOLD_DONE;
+    copy->failed = PI_FORK_REFUSED;
     copy->failed_errno = ESRCH;
     return PI_HOLD_NOT_COPIED;
+}
+
+/* The text of maps as it is by now serves the search only. */
+void pi_copy_prepare(pi_hold *hold) {
+    pi_copy *copy = hold->copy;
+    copy->task_directory = hold->stop.task_directory;
+    if (copy->is_of_host)
+        return;
+    pi_fork *fork = &copy->fork;
+    fork->stop = &hold->stop;
+    fork->registers = hold->registers;
+    fork->proc = hold->proc;
+    fork->maps = hold->maps;
+    fork->maps_capacity = hold->maps_capacity;
+    if (pi_hold_read_maps(hold) != PI_HOLD_DONE)
+        return;
+    fork->maps_length = hold->maps_length;
+    pi_inject_search search = {.pid = hold->pid,
+                               .maps = hold->maps,
+                               .maps_length = hold->maps_length,
+                               .code = (unsigned char *)copy->record.areas,
+                               .code_capacity = CODE_CAPACITY};
+    pi_inject_find_gadgets(&search, &fork->gadgets);
+    fork->has_fork_events = pi_fork_has_events(hold->stop.helper, hold->process_directory);
+    pi_copy_reap_old(fork);
 }
 
 static int make_record(pi_hold *hold, int pagemap) {
@@ -156,6 +193,7 @@ static uint64_t look_at_growth(pi_copy *copy) {
     return end_ns + (interval_ns > growth_interval_ns ? interval_ns : growth_interval_ns);
 }
 
+/* It may be the tracer's part of its end; the process's own is left. */
 static bool has_ended(const pi_copy *copy) {
     int status;
     long got = raw_wait(copy->pid, &status, __WALL | WNOHANG);
@@ -181,26 +219,38 @@ static pi_copy_state watch(const pi_hold *hold) {
     return PI_COPY_NONE;
 }
 
-void pi_copy_end(pi_hold *hold) {
-    pi_copy *copy = hold->copy;
-    if (copy->pid == 0)
-        return;
+static void end_copy_of_host(pi_copy *copy, bool has_ended_already) {
     int status;
+    if (has_ended_already || copy->pid == 0)
+        return;
     raw_call(SYS_kill, copy->pid, SIGKILL, 0, 0);
     while (raw_wait(copy->pid, &status, __WALL) == copy->pid && WIFSTOPPED(status))
         continue;
-    copy->pid = 0;
+}
+
+static void end_copy(pi_hold *hold, bool has_ended_already) {
+    pi_helper_start_watchdog(hold->stop.helper, end_limit_ns);
+    if (hold->copy->is_of_host)
+        end_copy_of_host(hold->copy, has_ended_already);
+    else
+        pi_copy_end(&hold->copy->fork);
+}
+
+void pi_copy_give_up(pi_hold *hold) {
+    end_copy(hold, false);
+    atomic_store(&hold->copy->hands_over, true);
 }
 
 void pi_copy_keep(pi_hold *hold) {
     pi_helper *helper = hold->stop.helper;
+    pi_copy *copy = hold->copy;
     pi_helper_start_watchdog(helper, settle_limit_ns);
-    atomic_store(&hold->copy->state, PI_COPY_LIVES);
+    bool stands = copy->is_of_host || pi_copy_settle(&copy->fork);
+    atomic_store(&copy->state, stands ? PI_COPY_LIVES : PI_COPY_WAS_KILLED);
     pi_helper_stop_watchdog(helper);
+    atomic_store(&copy->hands_over, true);
     pi_helper_report(helper);
-    pi_copy_state state = watch(hold);
-    atomic_store(&hold->copy->state, (int)state);
-    pi_helper_start_watchdog(helper, end_limit_ns);
-    if (state != PI_COPY_WAS_KILLED)
-        pi_copy_end(hold);
+    pi_copy_state state = stands ? watch(hold) : PI_COPY_WAS_KILLED;
+    atomic_store(&copy->state, (int)state);
+    end_copy(hold, state == PI_COPY_WAS_KILLED);
 }

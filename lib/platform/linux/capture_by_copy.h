@@ -2,7 +2,7 @@
 #ifndef PI_PLATFORM_LINUX_CAPTURE_BY_COPY_H
 #define PI_PLATFORM_LINUX_CAPTURE_BY_COPY_H
 
-#include "platform/linux/capture_hold.h"
+#include "platform/linux/capture_fork.h"
 #include "platform/linux/capture_record.h"
 
 /*
@@ -22,6 +22,7 @@ typedef enum pi_copy_state {
 typedef struct pi_copy {
     /* Set by the host; the tables of the record have room. */
     bool is_of_host; /* the host's own process: the helper, which shares its memory, forks itself */
+    pi_fork fork;    /* of another process */
     uint64_t max_age_ns;
     uint64_t max_growth_bytes; /* 0: any */
     pi_page_record record;
@@ -29,10 +30,14 @@ typedef struct pi_copy {
 
     /* Results. */
     int32_t pid;
-    int32_t failed_errno; /* why there is no copy */
+    pi_fork_result failed; /* why there is no copy */
+    int32_t failed_errno;
     uint64_t fork_ns;
     size_t held_count; /* of the ranges that hold.data holds */
-    /* In the host's table, for it to use and to close once the helper has ended; -1 for none. */
+    /* In the host's table, and its own to close once the helper has ended, if hands_over is set;
+     * -1 for none. Before that they have the helper's mark. */
+    atomic_bool hands_over;
+    int task_directory; /* the process's, for the helper */
     int memory_file;                    /* the copy's mem */
     int pagemap_file;                   /* and its pagemap */
     int growth_file;                    /* and smaps_rollup, which the helper reads */
@@ -40,13 +45,16 @@ typedef struct pi_copy {
     atomic_uint_least64_t growth_bytes; /* pages that only the copy has, when last looked at */
 } pi_copy;
 
+/* While the process runs: finds out what the fork needs, and ends what an earlier one has left. */
+void pi_copy_prepare(pi_hold *hold);
+
 /* While the process stands: makes the copy, and holds what the copy doesn't have. */
 pi_hold_result pi_hold_copy(pi_hold *hold);
 
 /* With the process running again: reports, looks after the copy until it is to end, and ends it. */
 void pi_copy_keep(pi_hold *hold);
 
-/* Ends the copy, where there is one. */
-void pi_copy_end(pi_hold *hold);
+/* With the process running again, after a failure: ends the copy, where there is one. */
+void pi_copy_give_up(pi_hold *hold);
 
 #endif

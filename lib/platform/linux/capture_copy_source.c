@@ -141,10 +141,13 @@ void pi_copy_drop(pi_capture_work *work, pi_helper_staying *staying) {
     const pi_copy *copy = work->hold.copy;
     if (staying != NULL)
         work->is_kept = !pi_helper_end(staying);
-    pi_close(copy->memory_file);
-    pi_close(copy->pagemap_file);
-    if (!work->is_kept) /* or its number is yet read from */
+    /* One that hangs may use their numbers yet. */
+    if (atomic_load(&copy->hands_over) && !work->is_kept) {
+        pi_close(copy->memory_file);
+        pi_close(copy->pagemap_file);
         pi_close(copy->growth_file);
+        pi_close(copy->task_directory);
+    }
     pi_capture_work_free(work);
 }
 

@@ -99,21 +99,26 @@ pi_hold_result pi_hold_file_failed(pi_hold *hold, const char *name, long result)
     return PI_HOLD_FILE_FAILED;
 }
 
-/* The files are opened only now: opened before, they would be those of the program that an execve
- * in between has replaced. */
-static pi_hold_result read_files(pi_hold *hold) {
+pi_hold_result pi_hold_read_maps(pi_hold *hold) {
     long length = read_file(hold, "maps", hold->maps, hold->maps_capacity);
     if (length == 0) /* what the files of a thread that has ended show */
         length = -ESRCH;
     if (length < 0)
         return pi_hold_file_failed(hold, "maps", length);
     hold->maps_length = (size_t)length;
-    if (hold->maps_length == hold->maps_capacity)
-        return PI_HOLD_MAPS_LARGE;
+    return hold->maps_length == hold->maps_capacity ? PI_HOLD_MAPS_LARGE : PI_HOLD_DONE;
+}
+
+/* The files are opened only now: opened before, they would be those of the program that an execve
+ * in between has replaced. */
+static pi_hold_result read_files(pi_hold *hold) {
+    pi_hold_result result = pi_hold_read_maps(hold);
+    if (result != PI_HOLD_DONE)
+        return result;
     hold->plan.mapping_count =
         pi_plan_parse_maps(hold->maps, hold->maps_length, hold->mappings, hold->mapping_capacity);
     hold->plan.mappings = hold->mappings;
-    length = read_file(hold, "auxv", hold->auxv, sizeof hold->auxv);
+    long length = read_file(hold, "auxv", hold->auxv, sizeof hold->auxv);
     hold->auxv_length = length < 0 ? 0 : (size_t)length;
     return PI_HOLD_DONE;
 }
@@ -224,6 +229,8 @@ void pi_hold_run(pi_helper *helper, void *argument) {
         return;
     }
     hold->stop.task_directory = (int)task;
+    if (hold->copy != NULL)
+        pi_copy_prepare(hold);
     pi_hold_result result = stop_all(hold);
     if (result == PI_HOLD_DONE)
         result = read_registers(hold);
@@ -235,9 +242,10 @@ void pi_hold_run(pi_helper *helper, void *argument) {
     hold->resume_ns = end_ns - begin_ns;
     hold->pause_ns = end_ns - hold->stop.pause_begin_ns;
     hold->result = result;
-    raw_close((int)task);
+    if (hold->copy == NULL)
+        raw_close((int)task);
     if (hold->copy != NULL && result == PI_HOLD_DONE)
         pi_copy_keep(hold);
     else if (hold->copy != NULL)
-        pi_copy_end(hold);
+        pi_copy_give_up(hold);
 }

@@ -65,7 +65,7 @@ static void lay_out_copy(table_layout *layout, pi_hold *hold) {
     if (layout->base == NULL)
         return;
     copy->held = held;
-    copy->memory_file = copy->pagemap_file = copy->growth_file = -1;
+    copy->memory_file = copy->pagemap_file = copy->growth_file = copy->task_directory = -1;
     hold->copy = copy;
 }
 

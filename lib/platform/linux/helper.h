@@ -35,7 +35,7 @@
  *
  * Staying. A job can report (pi_helper_report) and go on: it then looks after something, a copy of
  * the target say, until the host tells it to stop, or ends. The host takes its mark back at the
- * report: behind that the job opens nothing.
+ * report, so that many can stay: what the job opens behind that it has to close.
  *
  * What runs in the helper is built without sanitizers and stack protector and calls nothing but
  * what is built so; meson.build lists it as helper_sources.
@@ -128,7 +128,7 @@ void pi_helper_start_watchdog(pi_helper *helper, uint64_t limit_ns);
 /* It is killed no more by that. */
 void pi_helper_stop_watchdog(pi_helper *helper);
 
-/* What the host waits for is done. From here on nothing is opened. */
+/* What the host waits for is done. */
 void pi_helper_report(pi_helper *helper);
 
 /* Behind the report: sleeps for that long, or until the host has something to say. */
