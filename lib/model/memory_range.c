@@ -12,3 +12,15 @@ size_t pi_memory_range_at_or_below(const pi_memory_range *ranges, size_t count, 
     }
     return low;
 }
+
+size_t pi_memory_range_around(const pi_memory_range *ranges, size_t count, uint64_t address,
+                              uint64_t size_bytes) {
+    if (count == 0)
+        return count;
+    size_t at = pi_memory_range_at_or_below(ranges, count, address);
+    if (address < ranges[at].address)
+        return count;
+    uint64_t offset = address - ranges[at].address;
+    return offset <= ranges[at].size_bytes && size_bytes <= ranges[at].size_bytes - offset ? at
+                                                                                           : count;
+}

@@ -14,4 +14,9 @@ typedef struct pi_memory_range {
  * is at least one; 0 where none does. */
 size_t pi_memory_range_at_or_below(const pi_memory_range *ranges, size_t count, uint64_t address);
 
+/* The index of the range that holds all of [address, address + size_bytes); `count` where none
+ * does. */
+size_t pi_memory_range_around(const pi_memory_range *ranges, size_t count, uint64_t address,
+                              uint64_t size_bytes);
+
 #endif

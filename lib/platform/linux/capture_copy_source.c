@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "platform/linux/capture_by_copy.h"
+#include "platform/linux/capture_source.h"
 
 enum { PAGE_BYTES = 4096 };
 
@@ -22,6 +23,8 @@ typedef struct copy_source {
     pi_helper_staying *staying;
     int32_t pid;
     int pidfd;
+    const pi_memory_range *ranges;
+    size_t range_count;
     const pi_memory_range *held;
     size_t held_count;
     size_t held_offsets[]; /* of each range in hold.data */
@@ -122,6 +125,9 @@ static int32_t read_bytes(const pi_memory_source *source, uint64_t address, void
                           size_t length, procinspect_error *error) {
     const copy_source *copy = (const copy_source *)(const void *)source;
     unsigned char *to = buffer;
+    if (pi_memory_range_around(copy->ranges, copy->range_count, address, length) ==
+        copy->range_count)
+        return pi_capture_not_held(address, length, error);
     while (length != 0) {
         const unsigned char *bytes;
         size_t part = one_way(copy, address, length, &bytes);
@@ -159,10 +165,10 @@ static void release(pi_memory_source *source) {
 }
 
 int32_t pi_copy_source_new(pi_capture_work *work, pi_helper_staying *staying,
-                           pi_memory_source **source, procinspect_error *error) {
+                           const pi_memory_range *ranges, size_t count, pi_memory_source **source,
+                           procinspect_error *error) {
     const pi_copy *copy = work->hold.copy;
-    size_t count = copy->held_count;
-    copy_source *made = malloc(sizeof *made + count * sizeof made->held_offsets[0]);
+    copy_source *made = malloc(sizeof *made + copy->held_count * sizeof made->held_offsets[0]);
     if (made == NULL)
         return pi_error_no_memory(error);
     *made = (copy_source){.source = {read_bytes, release},
@@ -170,10 +176,12 @@ int32_t pi_copy_source_new(pi_capture_work *work, pi_helper_staying *staying,
                           .staying = staying,
                           .pid = copy->pid,
                           .pidfd = (int)syscall(SYS_pidfd_open, copy->pid, 0),
+                          .ranges = ranges,
+                          .range_count = count,
                           .held = copy->held,
-                          .held_count = count};
+                          .held_count = copy->held_count};
     size_t used = 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < copy->held_count; i++) {
         made->held_offsets[i] = used;
         used += (size_t)copy->held[i].size_bytes;
     }

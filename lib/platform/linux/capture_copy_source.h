@@ -12,12 +12,14 @@
 int32_t pi_copy_choose(pi_hold *hold, procinspect_error *error);
 
 /*
- * A source that reads from the copy, and from what the work has held beside it. It takes both, the
- * helper that looks after the copy and the work, and ends and frees them. Fails, and takes nothing,
+ * A source of these ranges, which stay the caller's and must outlive it, that reads from the copy
+ * and from what the work has held beside it. It takes both, the helper that looks after the copy
+ * and the work, and ends and frees them. Fails, and takes nothing,
  * with NO_MEMORY or NO_RESOURCES, or IO where the copy has ended.
  */
 int32_t pi_copy_source_new(pi_capture_work *work, pi_helper_staying *staying,
-                           pi_memory_source **source, procinspect_error *error);
+                           const pi_memory_range *ranges, size_t count, pi_memory_source **source,
+                           procinspect_error *error);
 
 /* Ends the copy and frees the work, where no source was made of them. */
 void pi_copy_drop(pi_capture_work *work, pi_helper_staying *staying);

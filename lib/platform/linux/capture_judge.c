@@ -71,25 +71,54 @@ static int32_t refused(pi_capture_state *capture, const pi_hold *hold, procinspe
     return refused_thread(capture, hold->stop.refused_tid, hold->stop.refused_errno, error);
 }
 
-static int32_t not_copied(const pi_capture_state *capture, const pi_hold *hold,
-                          procinspect_error *error) {
-    int cause = hold->copy->failed_errno;
-    switch (cause) {
-    case EAGAIN:
-    case ENOMEM:
+/* The kernel's answer to fork. */
+static int32_t fork_refused(int32_t pid, int cause, procinspect_error *error) {
+    if (cause == EAGAIN || cause == ENOMEM)
         return pi_error_set(
             error, cause == EAGAIN ? PROCINSPECT_ERROR_NO_RESOURCES : PROCINSPECT_ERROR_NO_MEMORY,
             cause,
-            "No copy of process %d could be made (fork: %s), and it has more memory than "
-            "hold_buffer_bytes has room for; it runs on. Raise RLIMIT_NPROC or pids.max of its "
-            "user, its memory limit, or hold_buffer_bytes.",
-            (int)capture->process->pid, strerror(cause));
+            "No copy of process %d could be made (fork: %s); it runs on. Raise %s, or the host's "
+            "hold_buffer_bytes, to have its memory read while it stands.",
+            (int)pid, strerror(cause),
+            cause == EAGAIN ? "RLIMIT_NPROC of its user or pids.max of its cgroup"
+                            : "the memory limit of its cgroup or vm.overcommit_memory");
+    return pi_error_set(error, pi_error_code_of_errno(cause), cause,
+                        "No copy of process %d could be made (fork: %s); it runs on. Raise "
+                        "hold_buffer_bytes to have its memory read while it stands.",
+                        (int)pid, strerror(cause));
+}
+
+/* Why no thread of it may be made to fork. */
+static const char *no_fork_reason(pi_fork_result result) {
+    switch (result) {
+    case PI_FORK_SECCOMP:
+        return "it has a seccomp filter, which only a host with CAP_SYS_ADMIN can suspend";
+    case PI_FORK_USER_DISPATCH:
+        return "it has its own system calls sent back to it (syscall user dispatch)";
+    case PI_FORK_SHADOW_STACK:
+        return "it has a shadow stack";
+    case PI_FORK_USERFAULTFD:
+        return "a userfaultfd of it waits for news of forks, from a thread that would stand still";
+    case PI_FORK_PID_NAMESPACE:
+        return "its children are made in another pid namespace than its own";
+    case PI_FORK_NO_GADGETS:
+        return "its code has no place from which a thread could call the kernel and come back";
     default:
-        return pi_error_set(error, pi_error_code_of_errno(cause), cause,
-                            "No copy of process %d could be made: %s. It runs on; raise "
-                            "hold_buffer_bytes to have its memory read while it stands.",
-                            (int)capture->process->pid, strerror(cause));
+        return "none of its threads stands where it can call the kernel";
     }
+}
+
+static int32_t not_copied(const pi_capture_state *capture, const pi_copy *copy,
+                          procinspect_error *error) {
+    int32_t pid = capture->process->pid;
+    if (copy->failed == PI_FORK_REFUSED)
+        return fork_refused(pid, copy->failed_errno, error);
+    int32_t code = copy->failed == PI_FORK_SECCOMP ? PROCINSPECT_ERROR_PERMISSION
+                                                   : PROCINSPECT_ERROR_UNSUPPORTED;
+    return pi_error_set(error, code, 0,
+                        "Process %d can't be copied: %s. It runs on; raise hold_buffer_bytes to "
+                        "have its memory read while it stands.",
+                        (int)pid, no_fork_reason(copy->failed));
 }
 
 int32_t pi_capture_judge(pi_capture_state *capture, const pi_hold *hold, procinspect_error *error) {
@@ -117,7 +146,7 @@ int32_t pi_capture_judge(pi_capture_state *capture, const pi_hold *hold, procins
             "library takes.",
             (int)capture->process->pid, hold->maps_capacity >> 20);
     case PI_HOLD_NOT_COPIED:
-        return not_copied(capture, hold, error);
+        return not_copied(capture, hold->copy, error);
     case PI_HOLD_MEMORY_LARGE:
         if (capture->request->way == PROCINSPECT_DUMP_WAY_AUTO) {
             capture->history->needs_copy = true;

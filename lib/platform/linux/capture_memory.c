@@ -56,7 +56,8 @@ static bool note_memory(const pi_hold *hold, pi_capture_notes *notes) {
 static int32_t make_source(pi_capture_work **work, pi_helper_staying **staying,
                            pi_snapshot *snapshot, procinspect_error *error) {
     if (*staying != NULL) {
-        int32_t code = pi_copy_source_new(*work, *staying, &snapshot->source, error);
+        int32_t code = pi_copy_source_new(*work, *staying, snapshot->memory, snapshot->memory_count,
+                                          &snapshot->source, error);
         if (code != PROCINSPECT_OK)
             return code;
         *work = NULL;

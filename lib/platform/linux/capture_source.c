@@ -19,22 +19,20 @@ typedef struct held_memory {
     size_t offsets[]; /* of each range in data */
 } held_memory;
 
-static int32_t read_held(const pi_memory_source *source, uint64_t address, void *buffer,
-                         size_t length, procinspect_error *error) {
-    const held_memory *held = (const held_memory *)(const void *)source;
-    size_t at =
-        held->count == 0 ? 0 : pi_memory_range_at_or_below(held->ranges, held->count, address);
-    if (at < held->count && address >= held->ranges[at].address) {
-        uint64_t offset = address - held->ranges[at].address;
-        uint64_t size = held->ranges[at].size_bytes;
-        if (offset <= size && length <= size - offset) {
-            memcpy(buffer, held->data + held->offsets[at] + offset, length);
-            return PROCINSPECT_OK;
-        }
-    }
+int32_t pi_capture_not_held(uint64_t address, size_t length, procinspect_error *error) {
     return pi_error_set(error, PROCINSPECT_ERROR_IO, 0,
                         "The dump doesn't hold %zu bytes from address 0x%" PRIx64 ".", length,
                         address);
+}
+
+static int32_t read_held(const pi_memory_source *source, uint64_t address, void *buffer,
+                         size_t length, procinspect_error *error) {
+    const held_memory *held = (const held_memory *)(const void *)source;
+    size_t at = pi_memory_range_around(held->ranges, held->count, address, length);
+    if (at == held->count)
+        return pi_capture_not_held(address, length, error);
+    memcpy(buffer, held->data + held->offsets[at] + (address - held->ranges[at].address), length);
+    return PROCINSPECT_OK;
 }
 
 static void release_held(pi_memory_source *source) {

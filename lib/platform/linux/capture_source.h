@@ -12,4 +12,7 @@
 pi_memory_source *pi_capture_source_new(void *data, size_t data_bytes,
                                         const pi_memory_range *ranges, size_t count);
 
+/* IO: what a source answers to whoever asks for what it doesn't have. */
+int32_t pi_capture_not_held(uint64_t address, size_t length, procinspect_error *error);
+
 #endif
