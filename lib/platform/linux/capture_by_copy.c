@@ -229,7 +229,7 @@ static void end_copy_of_host(pi_copy *copy, bool has_ended_already) {
 }
 
 static void end_copy(pi_hold *hold, bool has_ended_already) {
-    pi_helper_start_watchdog(hold->stop.helper, end_limit_ns);
+    pi_helper_clean_up(hold->stop.helper, end_limit_ns);
     if (hold->copy->is_of_host)
         end_copy_of_host(hold->copy, has_ended_already);
     else

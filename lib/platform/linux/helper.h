@@ -62,6 +62,7 @@ typedef struct pi_helper {
     atomic_int news;          /* a futex: changes when it has reported, or finished */
     atomic_bool has_reported; /* the job has, and stays */
     atomic_bool has_finished; /* the job ran to its end */
+    bool is_cleaning_up;      /* the helper's own: it stops for nobody any more */
 } pi_helper;
 
 /* --- called in the host --- */
@@ -120,6 +121,9 @@ void pi_helper_begin(void *helper);
 
 /* The host has ended, or asks to stop. */
 bool pi_helper_must_stop(const pi_helper *helper);
+
+/* What is left to do has to be done whoever asks to stop: within this time from now. */
+void pi_helper_clean_up(pi_helper *helper, uint64_t limit_ns);
 
 /* The kernel kills the helper after this time from now, instead of the one set before, and so lets
  * go of all that it holds. */

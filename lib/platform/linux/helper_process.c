@@ -60,7 +60,8 @@ static bool host_has_ended(const pi_helper *helper) {
 }
 
 bool pi_helper_must_stop(const pi_helper *helper) {
-    return atomic_load(&helper->must_stop) || host_has_ended(helper);
+    return !helper->is_cleaning_up &&
+           (atomic_load(&helper->must_stop) || host_has_ended(helper));
 }
 
 static void wait_for_go(pi_helper *helper) {
@@ -109,6 +110,11 @@ void pi_helper_start_watchdog(pi_helper *helper, uint64_t limit_ns) {
     uint64_t alarm = signal_bit(SIGALRM);
     raw_call(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&alarm, 0, SIGNAL_SET_BYTES);
     set_alarm(limit_ns);
+}
+
+void pi_helper_clean_up(pi_helper *helper, uint64_t limit_ns) {
+    helper->is_cleaning_up = true;
+    pi_helper_start_watchdog(helper, limit_ns);
 }
 
 void pi_helper_stop_watchdog(pi_helper *helper) {
