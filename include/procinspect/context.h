@@ -68,8 +68,8 @@ typedef struct procinspect_context_options {
     uint32_t user_scope;           /* PROCINSPECT_USER_SCOPE_…; 0: the own user's processes */
     uint32_t max_concurrent_dumps; /* at once, counted until a dump is freed; 0: 4 */
     uint64_t max_dump_bytes;       /* larger dumps are refused, TOO_LARGE; 0: no limit */
-    uint64_t hold_buffer_bytes;    /* memory a dump may take in this process, as much as of the
-                                    * target's is in it: TOO_LARGE beyond; 0: 64 MiB */
+    uint64_t hold_buffer_bytes;    /* memory a dump may take in this process. One with more of the
+                                    * target's memory in it is taken by copy; 0: 64 MiB */
     /* A target is not stopped for longer: a dump that would take longer is given up, TIMED_OUT.
      * Only where the machine has no processor for letting it go can that come late; the dump's
      * report notes it then. 0: 5000. */

@@ -152,10 +152,32 @@ PROCINSPECT_API void procinspect_dump_options_init(procinspect_dump_options *opt
  * its threads, the calling one included, are stopped like any other's. Blocks for as long as the
  * capture takes, which is the pause and a little; where another thread of the calling process is
  * taking a dump of the same target it waits for that first, up to max_pause_ms, and answers TRACED
- * then. A type with more memory than Normal is refused before the target is stopped where it has
- * more of it than hold_buffer_bytes or max_dump_bytes allow, or after that where it came to have
- * more in that moment. It pauses for as long as it takes to copy it, some 3 ms for 10 MiB; before
- * Linux 6.7 also some 1 ms for each GiB of addresses that it has mapped, used or not. What had been
+ * then. More memory than max_dump_bytes allows is refused before the target is stopped, or after
+ * that where it came to have more in that moment.
+ *
+ * By hold the target pauses for as long as it takes to read its memory, some 3 ms for 10 MiB; before
+ * Linux 6.7 also some 1 ms for each GiB of addresses that it has mapped, used or not. The dump keeps
+ * that much memory of the calling process: more than hold_buffer_bytes answers TOO_LARGE.
+ *
+ * By copy it pauses for about as long as a fork of its own would take. One of its threads, which
+ * stands still, is made to fork; it is put back as it was before it runs again, also where helper or
+ * host are killed at any moment of that. The copy never runs; the target gets no SIGCHLD for it, and
+ * only its waits with __WALL or __WCLONE could see it. While the copy lives the target's first write
+ * to each page costs a fault and a page more, and huge pages are split; the copy counts among the
+ * target's memory cgroup and its user's processes, and is the kernel's first choice where memory is
+ * short. It ends with the last reference to the dump, at max_copy_seconds or max_copy_growth_bytes
+ * (context.h), or with the calling process; a helper process of that lives as long. What a copy
+ * lacks (MADV_DONTFORK, MADV_WIPEONFORK, private huge pages of hugetlbfs) is read while the target
+ * stands, up to hold_buffer_bytes. Shared memory (MAP_SHARED) is read when the dump is, and is in the
+ * report as shared_memory_bytes. Pages that can't be read then are zero. A target can't be copied,
+ * PERMISSION or UNSUPPORTED, where a seccomp filter would judge the call and the caller has no
+ * CAP_SYS_ADMIN to suspend it, where its system calls are sent back to it, it has a shadow stack, a
+ * userfaultfd that waits for news of forks, or no code to return through; NO_RESOURCES and NO_MEMORY
+ * where the fork was refused.
+ *
+ * AUTO is hold where the memory, as it is right before the stop, fits hold_buffer_bytes, else copy.
+ *
+ * What had been
  * read of a target that ends meanwhile makes a dump, and the report notes it; GONE where it had not
  * come to that. Free with procinspect_dump_free; the process handle may be freed before.
  *
@@ -163,17 +185,18 @@ PROCINSPECT_API void procinspect_dump_options_init(procinspect_dump_options *opt
  * speaks against a capture. What is checked: arguments, the policy (its authorize callback is
  * asked), that the context doesn't redact and is of the running system, type and way, that the
  * least a dump of so many threads takes is within max_dump_bytes, that the memory that the type
- * takes, were it taken now, is within that and the context's hold_buffer_bytes, what the target is
+ * takes, were it taken now, is within that, and by hold within the context's hold_buffer_bytes, what
+ * the target is
  * (ended, a zombie, a kernel thread, traced by another, another architecture), and whether the
  * kernel lets this process trace it (asked by opening /proc/PID/mem, which takes the right to
  * attach; rules of Yama included). What isn't: max_concurrent_dumps, of which no place is taken;
- * the time that it takes to stop it; a seccomp filter that forbids the host ptrace itself; the
- * final size.
+ * the time that it takes to stop it; a seccomp filter that forbids the host ptrace itself; whether
+ * it can be copied; the final size.
  *
  * Errors: INVALID_ARGUMENT, POLICY (dumps not allowed), BUSY (max_concurrent_dumps), NOT_FOUND (a
  * zombie, of which nothing is left to dump), GONE, REPLACED, PERMISSION, TRACED, TOO_LARGE,
  * UNSUPPORTED (the type, the way, the target's architecture, a context with its own proc_root or
- * with redacted_names, a kernel thread), TIMED_OUT (max_pause_ms), CANCELLED, IO, NO_MEMORY,
+ * with redacted_names, a kernel thread, what can't be copied), TIMED_OUT (max_pause_ms), CANCELLED, IO, NO_MEMORY,
  * NO_RESOURCES. After every one of them the target runs as before.
  */
 PROCINSPECT_API int32_t procinspect_dump_capture(const procinspect_process *process,
@@ -190,7 +213,8 @@ PROCINSPECT_API uint64_t procinspect_dump_size_bytes(const procinspect_dump *dum
 /*
  * Copies up to `capacity` bytes of the file from `offset_bytes` on into buffer, as many as there
  * are, and sets *length to their number: fewer than capacity only at the end, 0 at or beyond it.
- * Any thread. Errors: INVALID_ARGUMENT, IO.
+ * Any thread. Errors: INVALID_ARGUMENT, IO (the copy has ended: max_copy_seconds,
+ * max_copy_growth_bytes, or killed; the message says which).
  */
 PROCINSPECT_API int32_t procinspect_dump_read_at(const procinspect_dump *dump,
                                                  uint64_t offset_bytes, void *buffer,

@@ -6,11 +6,12 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections import namedtuple
 
-from contract_case import ContractCase, main, read_proc
+from contract_case import ContractCase, main, read_proc, wait_until
 from contract_host import Host, Programs
 
 PAGE_BYTES = 4096
@@ -21,6 +22,7 @@ IGNORE_INACCESSIBLE = 0x20000  # always set
 LISTS = 0x4 | 0x800 | 0x1000
 TYPES = (0, DATA, FULL, PRIVATE, DATA | FULL, DATA | PRIVATE, FULL | PRIVATE, DATA | FULL | PRIVATE)
 TYPES += (DATA | PRIVATE | LISTS, FULL | LISTS, DATA | FULL | PRIVATE | LISTS)
+WAY_HOLD, WAY_COPY = 1, 2
 NEVER = re.compile(r"\[vvar|\[vsyscall\]")
 
 Area = namedtuple("Area", "name start size seed types")
@@ -54,6 +56,10 @@ def existing_memory(pid):
             else:
                 joined.append(run)
     return joined
+
+
+def children_of(pid):
+    return read_proc(pid, f"task/{pid}/children").split()
 
 
 def bytes_of(pid, area):
@@ -164,18 +170,45 @@ class Memory(ContractCase):
         sizes = [len(self.get_dump(0, FULL).data) for _ in range(3)]
         self.assertLess(max(sizes), 1.5 * min(sizes), sizes)
 
-    def test_too_much_is_413(self):
-        target, _ = self.start_memory(80)
-        answer = self.host.get(f"/api/processes/{target.pid}/dump?dumpType=2")
-        self.assert_problem(answer, 413, "hold_buffer_bytes allows 67108864")
-        self.assertIn("was not stopped", answer.json()["detail"])
-        sizes = [int(number) for number in re.findall(r"\d+", answer.json()["detail"])]
-        exists = sum(end - start for start, end in existing_memory(target.pid))
-        self.assertTrue(any(abs(size - exists) < 1 << 20 for size in sizes), (sizes, exists))
-        head = self.host.get(f"/api/processes/{target.pid}/dump?dumpType=2", method="HEAD")
-        self.assertEqual(head.status, 413)
-        self.get_dump(target.pid, DATA)
+    def test_what_each_type_holds_of_a_copy(self):
+        """More memory than is held: but for the data segments alone these are copied."""
+        target, areas = self.start_memory(80)
+        for dump_type in TYPES:
+            dump = self.get_dump(target.pid, dump_type)
+            report = json.loads(dump.stream(0x50490001))
+            by_copy = dump_type & (FULL | PRIVATE) != 0
+            self.assertEqual(report["way"], WAY_COPY if by_copy else WAY_HOLD)
+            for area in areas:
+                self.assert_area(target.pid, dump, dump_type, area)
+            self.assertEqual(
+                report["memory_bytes"], sum(region.size for region in dump.all_memory)
+            )
+            shared = [note for note in report["notes"] if note["kind"] == "shared"]
+            self.assertEqual(len(shared), 1 if report["shared_memory_bytes"] else 0)
+        found = [(region.start, region.start + region.size)
+                 for region in self.get_dump(target.pid, FULL).memory64]
+        self.assertEqual(found, existing_memory(target.pid))
+        self.assertEqual(children_of(target.pid), [])
         self.assertIsNone(target.poll())
+
+    def test_clients_that_stall_or_vanish(self):
+        """Eight at once: the target runs, and nothing is left."""
+        target, _ = self.start_memory(80)
+        request = f"GET /api/processes/{target.pid}/dump?dumpType=2 HTTP/1.1\r\n"
+        request += f"Host: 127.0.0.1:{self.host.port}\r\nAuthorization: Bearer {self.host.token}\r\n\r\n"
+        clients = []
+        for _ in range(8):
+            client = socket.create_connection(("127.0.0.1", self.host.port))
+            self.addCleanup(client.close)
+            client.sendall(request.encode())
+            self.assertTrue(client.recv(1000).startswith(b"HTTP/1.1 200"))
+            clients.append(client)
+        self.assertEqual(len(children_of(target.pid)), 8)
+        self.wait_until_asleep(target)
+        for client in clients:
+            client.close()
+        wait_until(lambda: children_of(target.pid) == [], timeout_s=60)
+        self.get_dump(target.pid, FULL)
 
     def test_a_limit_on_the_size_is_413_before_it_is_stopped(self):
         host = Host("--allow", "dump", "--max-dump-bytes", "4000000")
