@@ -215,12 +215,19 @@ class Minidump:
         return sorted(self.memory64 or self.memory)
 
     def memory_at(self, start, size):
-        """The bytes from this address on; None where they are not all in one range."""
-        at = bisect.bisect_right(self.all_memory, start, key=lambda region: region.start) - 1
-        region = self.all_memory[at] if at >= 0 else None
-        if region is None or start + size > region.start + region.size:
-            return None
-        return self.bytes_at(region.rva + start - region.start, size, "memory")
+        """The bytes from this address on, of ranges without a gap; None where they are not all
+        there."""
+        found = []
+        while size > 0:
+            at = bisect.bisect_right(self.all_memory, start, key=lambda region: region.start) - 1
+            region = self.all_memory[at] if at >= 0 else None
+            if region is None or start >= region.start + region.size:
+                return None
+            part = min(size, region.start + region.size - start)
+            found.append(self.bytes_at(region.rva + start - region.start, part, "memory"))
+            start += part
+            size -= part
+        return b"".join(found)
 
     def holds_any_of(self, start, size):
         at = bisect.bisect_left(self.all_memory, start + size, key=lambda region: region.start) - 1

@@ -3,6 +3,7 @@ minidump_rules.py, which holds a dump to them, too.
 """
 
 RVA_END = 1 << 32
+BREAKPAD_REGION_BYTES_MAX = 64 << 20
 
 RULES = []
 
@@ -44,18 +45,19 @@ def region_of(dump, start, size):
 @rule
 def memory_ranges(dump):
     """Breakpad refuses the whole list over one such range; LLDB's reads end where a range ends."""
-    end = 0
+    end = size = 0
     for region in sorted(dump.memory):
         if region.size == 0:
             yield f"memory range {region.start:#x} is empty"
             continue
         if region.start < end:
             yield f"memory range {region.start:#x} overlaps the one before"
-        elif region.start == end:
+        elif region.start == end and size < BREAKPAD_REGION_BYTES_MAX:
             yield f"memory range {region.start:#x} could have been joined to the one before"
         if region.start + region.size > 1 << 64:
             yield f"memory range {region.start:#x} wraps around"
         end = max(end, region.start + region.size)
+        size = region.size
 
 
 @rule

@@ -15,7 +15,6 @@ from minidump_file import Malformed
 
 BREAKPAD_THREADS_MAX = BREAKPAD_REGIONS_MAX = 4096
 BREAKPAD_MODULES_MAX = 2048
-BREAKPAD_REGION_BYTES_MAX = 64 << 20
 PADDING_BYTES_MAX = 15
 CODEVIEW_ELF = 0x4270454C
 VERSION_SIGNATURE = 0xFEEF04BD
@@ -223,7 +222,7 @@ def breakpad_limits(dump):
     if len(dump.modules) > BREAKPAD_MODULES_MAX:
         yield f"{len(dump.modules)} modules"
     for region in dump.memory:
-        if region.size > BREAKPAD_REGION_BYTES_MAX:
+        if region.size > minidump_memory_rules.BREAKPAD_REGION_BYTES_MAX:
             yield f"memory range {region.start:#x} has {region.size} bytes"
 
 

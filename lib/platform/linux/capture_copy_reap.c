@@ -17,6 +17,8 @@ enum {
 static const uint64_t stop_limit_ns = UINT64_C(5000000000);
 static const uint64_t uninterruptible_limit_ns = UINT64_C(100000000);
 static const uint64_t calls_limit_ns = UINT64_C(10000000000);
+static const uint64_t retry_limit_ns = UINT64_C(5000000000);
+static const uint64_t retry_step_ns = UINT64_C(5000000);
 
 /* What is waited for, and through whom. */
 typedef struct reaping {
@@ -122,13 +124,23 @@ static pi_stop_result visit_thread(pi_stop *stop, const char *name, void *argume
     return work->is_done || work->tried >= MOST_TRIED ? PI_STOP_MUST_END : PI_STOP_OK;
 }
 
+static void reap_once(reaping *work) {
+    work->fork->maps_length = 0;
+    for (int pass = 0; pass < 2 && !work->is_done; pass++) {
+        work->takes_any = pass == 1;
+        work->tried = 0;
+        pi_stop_list(work->fork->stop, visit_thread, work);
+    }
+}
+
+/* Another helper may have its threads for a moment: for another dump, or to reap, too. */
 uint32_t pi_copy_reap(pi_fork *fork, const int32_t *pids, uint32_t count) {
     reaping work = {.fork = fork, .pids = pids, .count = count, .left = count};
-    fork->maps_length = 0;
-    for (int pass = 0; pass < 2 && !work.is_done; pass++) {
-        work.takes_any = pass == 1;
-        work.tried = 0;
-        pi_stop_list(fork->stop, visit_thread, &work);
+    uint64_t until_ns = raw_now_ns() + retry_limit_ns;
+    reap_once(&work);
+    while (!work.is_done && raw_now_ns() < until_ns) {
+        pi_inject_sleep(retry_step_ns);
+        reap_once(&work);
     }
     return work.left;
 }
