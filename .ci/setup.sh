@@ -26,6 +26,8 @@ need_to_build() {
     need ninja-build command -v ninja
     need pkg-config command -v pkg-config
     need libjansson-dev library jansson
+    need libminizip-dev library minizip
+    need zlib1g-dev library zlib
 }
 
 need_for_examples() {

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Built for a system that it does not know, the library exports the same names and says "unsupported".
+# Built for a system that it does not know, and without zips, the library exports the same names and
+# says "unsupported".
 # usage: unsupported.sh SOURCE_ROOT PYTHON NM
 set -eu
 source_root=$1 python=$2 nm=$3
@@ -8,7 +9,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
 if ! {
-    meson setup -Dplatform=unsupported -Dtests=disabled -Dexamples=disabled \
+    meson setup -Dplatform=unsupported -Dzip=disabled -Dtests=disabled -Dexamples=disabled \
         "$scratch/build" "$source_root" &&
         ninja -C "$scratch/build"
 } >"$scratch/log" 2>&1; then
