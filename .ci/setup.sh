@@ -38,6 +38,9 @@ need_for_tests() {
     need g++ command -v g++
     need binutils command -v nm
     need curl command -v curl
+    need unzip command -v unzip
+    need p7zip-full command -v 7z
+    need libarchive-tools command -v bsdtar
     need gdb command -v gdb
     need lldb-19 command -v lldb-19
     need python3-lldb-19 /usr/bin/python3 -c 'import lldb'
