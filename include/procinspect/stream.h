@@ -12,28 +12,59 @@ extern "C" {
 /*
  * A stream is bytes to be read once and in order: pulled (a host asks for the next ones), pushed (a
  * callback is given them), or written into a descriptor. The three can be mixed; each goes on where
- * the last one ended. Nothing is read ahead, and the memory it takes does not depend on its length.
+ * the last one ended. Of a raw dump and of bytes nothing is read ahead, of a zip some blocks for
+ * each compressing thread; the memory that a stream takes does not depend on its length.
  */
 typedef struct procinspect_stream procinspect_stream;
 
-/* Formats of a stream over a dump. This version has raw. */
+/* Formats of a stream over a dump. */
 enum {
-    PROCINSPECT_DUMP_FORMAT_RAW = 0 /* the minidump file itself */
+    PROCINSPECT_DUMP_FORMAT_RAW = 0, /* the minidump file itself */
+    /*
+     * A zip with the file minidump.dmp, compressed while it is read: its size isn't known before.
+     * It has data descriptors, so that it can be unpacked from a pipe, and the zip64 form where the
+     * dump could come to 4 GiB. One that broke off has no central directory, and no reader takes it
+     * for whole. It takes at most 32 MiB, with two workers 3.
+     *
+     * Workers are threads of the calling process. They start one by one as blocks are read, have
+     * all signals blocked, call nothing of the host's, rest while the stream isn't read, and end
+     * when it is freed. Where the system has no more threads to give, those that there are do it,
+     * or the thread that reads. A child that the host forks has none of them: it must not read or
+     * free the stream.
+     */
+    PROCINSPECT_DUMP_FORMAT_ZIP = 1
 };
+
+/* What a zip is compressed with unless it is said: the fastest. */
+#define PROCINSPECT_ZIP_LEVEL_DEFAULT UINT32_C(1)
 
 typedef struct procinspect_dump_stream_options {
     uint32_t struct_size;                   /* set by _init */
     uint32_t format;                        /* PROCINSPECT_DUMP_FORMAT_… */
     procinspect_cancellation *cancellation; /* nullable: ends the stream from another thread */
+    /* Of a zip: 0 stores, 1 is fast, 9 small. What looks random is stored at any level. _init sets
+     * PROCINSPECT_ZIP_LEVEL_DEFAULT. */
+    uint32_t level;
+    /* Of a zip: the most threads that compress, 1 to 32; 0: as many as there are processors. */
+    uint32_t workers;
 } procinspect_dump_stream_options;
 
+/* All zero but for struct_size and level. */
 PROCINSPECT_API void procinspect_dump_stream_options_init(procinspect_dump_stream_options *options,
                                                           size_t struct_size);
 
 /*
+ * Whether procinspect_stream_open_dump takes these options, which may be NULL: to be asked before a
+ * process is stopped for a dump that could not be sent then. Errors: INVALID_ARGUMENT (level,
+ * workers), UNSUPPORTED (a format of a later version, or one that the build left out).
+ */
+PROCINSPECT_API int32_t procinspect_dump_stream_options_check(
+    const procinspect_dump_stream_options *options, procinspect_error *error);
+
+/*
  * Opens a stream over a dump; options may be NULL. Any number may be open over one dump. It keeps a
  * reference to the dump, which the caller may free before. Free with procinspect_stream_free.
- * Errors: INVALID_ARGUMENT, UNSUPPORTED (a format of a later version), NO_MEMORY.
+ * Errors: those of procinspect_dump_stream_options_check, INVALID_ARGUMENT, NO_MEMORY.
  */
 PROCINSPECT_API int32_t procinspect_stream_open_dump(procinspect_dump *dump,
                                                      const procinspect_dump_stream_options *options,
@@ -46,8 +77,8 @@ PROCINSPECT_API int32_t procinspect_stream_open_bytes(const void *bytes, size_t 
                                                       procinspect_stream **stream,
                                                       procinspect_error *error);
 
-/* Frees the stream, read to its end or not, and gives up its reference to the dump. NULL does
- * nothing. */
+/* Frees the stream, read to its end or not, and gives up its reference to the dump. A zip's threads
+ * are ended and waited for, some milliseconds each at most. NULL does nothing. */
 PROCINSPECT_API void procinspect_stream_free(procinspect_stream *stream);
 
 /* The whole length of the stream in bytes, -1 where it can't be known beforehand. */

@@ -41,6 +41,10 @@ int32_t pi_stream_next(procinspect_stream *stream, void *buffer, size_t capacity
 int32_t pi_stream_fail(procinspect_stream *stream, const procinspect_error *failure,
                        procinspect_error *error);
 
+/* A stream over the dump as a zip; the options have been checked. Errors: NO_MEMORY. */
+int32_t pi_stream_open_zip(procinspect_dump *dump, const procinspect_dump_stream_options *options,
+                           procinspect_stream **stream, procinspect_error *error);
+
 /* A buffer for the parts of the rest of the stream; NULL after a failure for want of memory. */
 void *pi_stream_part_buffer(procinspect_stream *stream, size_t *capacity, procinspect_error *error);
 

@@ -6,6 +6,7 @@
 #include "api/stream.h"
 #include "base/error.h"
 #include "base/options.h"
+#include "zip/zip.h"
 
 /* A dump as it is. */
 typedef struct dump_source {
@@ -30,9 +31,52 @@ static void release_dump(pi_stream_source *base) {
     free(source);
 }
 
+static int32_t open_raw(procinspect_dump *dump, const procinspect_dump_stream_options *options,
+                        procinspect_stream **stream, procinspect_error *error) {
+    dump_source *source = malloc(sizeof *source);
+    if (source == NULL)
+        return pi_error_no_memory(error);
+    *source = (dump_source){.base = {.read = read_dump, .release = release_dump},
+                            .dump = pi_dump_retain(dump)};
+    return pi_stream_new(&source->base, (int64_t)procinspect_dump_size_bytes(dump),
+                         options->cancellation, stream, error);
+}
+
 void procinspect_dump_stream_options_init(procinspect_dump_stream_options *options,
                                           size_t struct_size) {
     pi_options_init(options, struct_size);
+    if (options != NULL && struct_size >= PI_SIZE_THROUGH(procinspect_dump_stream_options, level))
+        options->level = PROCINSPECT_ZIP_LEVEL_DEFAULT;
+}
+
+/* A struct of before there were zips has no level. */
+static int32_t take_options(const procinspect_dump_stream_options *given,
+                            procinspect_dump_stream_options *known, procinspect_error *error) {
+    int32_t code = pi_options_take(given, known, sizeof *known,
+                                   PI_SIZE_THROUGH(procinspect_dump_stream_options, cancellation),
+                                   "procinspect_dump_stream_options", error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    if (given == NULL ||
+        given->struct_size < PI_SIZE_THROUGH(procinspect_dump_stream_options, level))
+        known->level = PROCINSPECT_ZIP_LEVEL_DEFAULT;
+    switch (known->format) {
+    case PROCINSPECT_DUMP_FORMAT_RAW:
+        return PROCINSPECT_OK;
+    case PROCINSPECT_DUMP_FORMAT_ZIP:
+        return pi_zip_check(known->level, known->workers, error);
+    default:
+        return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
+                            "Dump format %u is not supported by this version; it has "
+                            "PROCINSPECT_DUMP_FORMAT_RAW (0) and PROCINSPECT_DUMP_FORMAT_ZIP (1).",
+                            (unsigned)known->format);
+    }
+}
+
+int32_t procinspect_dump_stream_options_check(const procinspect_dump_stream_options *options,
+                                              procinspect_error *error) {
+    procinspect_dump_stream_options known;
+    return take_options(options, &known, error);
 }
 
 int32_t procinspect_stream_open_dump(procinspect_dump *dump,
@@ -42,23 +86,12 @@ int32_t procinspect_stream_open_dump(procinspect_dump *dump,
     if (dump == NULL || stream == NULL)
         return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
                             "procinspect_stream_open_dump: dump or stream is NULL.");
-    int32_t code = pi_options_take(options, &known, sizeof known,
-                                   PI_SIZE_THROUGH(procinspect_dump_stream_options, cancellation),
-                                   "procinspect_dump_stream_options", error);
+    int32_t code = take_options(options, &known, error);
     if (code != PROCINSPECT_OK)
         return code;
-    if (known.format != PROCINSPECT_DUMP_FORMAT_RAW)
-        return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
-                            "Dump format %u is not supported by this version; it has "
-                            "PROCINSPECT_DUMP_FORMAT_RAW (0).",
-                            (unsigned)known.format);
-    dump_source *source = malloc(sizeof *source);
-    if (source == NULL)
-        return pi_error_no_memory(error);
-    *source = (dump_source){.base = {.read = read_dump, .release = release_dump},
-                            .dump = pi_dump_retain(dump)};
-    return pi_stream_new(&source->base, (int64_t)procinspect_dump_size_bytes(dump),
-                         known.cancellation, stream, error);
+    return known.format == PROCINSPECT_DUMP_FORMAT_ZIP
+               ? pi_stream_open_zip(dump, &known, stream, error)
+               : open_raw(dump, &known, stream, error);
 }
 
 /* A copy of bytes, which stand behind the struct. */

@@ -266,10 +266,12 @@ OFFSET(procinspect_process_query, struct_size, 0);
 OFFSET(procinspect_process_query, flags, 4);
 OFFSET(procinspect_process_query, members, 8);
 
-SIZE(procinspect_dump_stream_options, 16);
+SIZE(procinspect_dump_stream_options, 24);
 OFFSET(procinspect_dump_stream_options, struct_size, 0);
 OFFSET(procinspect_dump_stream_options, format, 4);
 OFFSET(procinspect_dump_stream_options, cancellation, 8);
+OFFSET(procinspect_dump_stream_options, level, 16);
+OFFSET(procinspect_dump_stream_options, workers, 20);
 
 SIZE(procinspect_thread_info, 88);
 OFFSET(procinspect_thread_info, known, 0);

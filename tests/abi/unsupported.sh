@@ -27,3 +27,15 @@ cc -std=c11 -D_POSIX_C_SOURCE=200809L -I "$source_root/include" \
 LD_LIBRARY_PATH=$library "$scratch/consumer" >"$scratch/answer" 2>&1 || true
 cat "$scratch/answer"
 grep -q '^PROCINSPECT_ERROR_UNSUPPORTED: ' "$scratch/answer"
+
+cat >"$scratch/zip.c" <<'END'
+#include <procinspect.h>
+int main(void) {
+    procinspect_dump_stream_options options;
+    procinspect_dump_stream_options_init(&options, sizeof options);
+    options.format = PROCINSPECT_DUMP_FORMAT_ZIP;
+    return procinspect_dump_stream_options_check(&options, 0) != PROCINSPECT_ERROR_UNSUPPORTED;
+}
+END
+cc -std=c11 -I "$source_root/include" "$scratch/zip.c" -o "$scratch/zip" -L "$library" -lprocinspect
+LD_LIBRARY_PATH=$library "$scratch/zip"

@@ -51,7 +51,7 @@ static void wrong_arguments(void **state) {
     assert_int_equal(procinspect_dump_read_at(NULL, 0, &error, 1, &length, &error), -1);
     assert_int_equal(length, 77);
     procinspect_dump_stream_options_init(&stream_options, sizeof stream_options);
-    stream_options.format = 1;
+    stream_options.format = 2;
     assert_int_equal(procinspect_stream_open_dump(dump, &stream_options, &stream, &error),
                      PROCINSPECT_ERROR_UNSUPPORTED);
     assert_ptr_equal(stream, &error);
