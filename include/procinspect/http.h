@@ -12,11 +12,11 @@ extern "C" {
 
 /*
  * The routes of Kudu's /api/processes as a function: a request goes in, a response comes out. It
- * knows no server, opens no socket and starts no thread; the host's server parses HTTP,
- * authenticates, and sends what is returned here. It may block for as long as a dump takes, or a
- * kill: its grace, of up to ten minutes, and some seconds, or minutes where the kernel hangs
- * (kill.h). A host with an event loop calls it, and reads the response's stream, on its thread
- * pool.
+ * knows no server, opens no socket and starts no thread but those that compress a zip; the host's
+ * server parses HTTP, authenticates, and sends what is returned here. It may block for as long as a
+ * dump takes, or a kill: its grace, of up to ten minutes, and some seconds, or minutes where the
+ * kernel hangs (kill.h). A host with an event loop calls it, and reads the response's stream, on its
+ * thread pool.
  *
  *   GET                  /api/processes              ?allUsers=true
  *   GET                  /api/processes/{id}         ?redact=true
@@ -25,7 +25,7 @@ extern "C" {
  *   GET                  /api/processes/{id}/threads, …/threads/{tid}
  *   GET                  /api/processes/{id}/modules, …/modules/{base}
  *   GET                  /api/processes/{id}/environments/{filter}   ?redact=true
- *   GET                  /api/processes/{id}/dump    ?dumpType=N&format=raw
+ *   GET                  /api/processes/{id}/dump    ?dumpType=N&format=raw|zip
  *   any                  /api/processes/{id}/profile/start, …/stop   501: there is no profiler
  *
  * with /api/diagnostics/processes and /diagnostics/processes as aliases, HEAD wherever GET is (on
@@ -33,7 +33,8 @@ extern "C" {
  * the end accepted. {id} is a decimal pid, 0 for the host's own process (404 with another
  * proc_root), -1 for the main site. Segments are percent-decoded; case is ignored in routes, query
  * names, booleans, `all` and `format`. This version answers 501 to a dumpType with other bits than
- * dump.h names, to format=zip and core, to dryRun and to redact on a dump.
+ * dump.h names, to format=core (and zip where the build left it out), to dryRun and to redact on a
+ * dump.
  *
  * A '+' in a query is a space. Refused with 400: a path or query of more than 8192 bytes, an
  * environment filter of more than 512, and a query name that the route knows and that is there
@@ -48,9 +49,10 @@ extern "C" {
  * could be started, or a member that came since may not be signalled). A host therefore frees a
  * response once it is sent, and not before.
  *
- * Success is 200 with JSON or, of /dump, with application/octet-stream; 204 without a body. Errors
- * are application/problem+json: type, title, status, detail, and Message and ExceptionMessage with
- * detail's text.
+ * Success is 200 with JSON or, of /dump, with application/octet-stream or application/zip; 204
+ * without a body. A zip is compressed while it is sent, by threads of the host process (stream.h): its
+ * body_size_bytes is -1, so send it in chunks. Errors are application/problem+json: type, title,
+ * status, detail, and Message and ExceptionMessage with detail's text.
  *
  *   400  an id, base, dumpType, format, query value or percent-encoding that doesn't parse
  *   403  the host's policy refuses (POLICY), or the kernel does (PERMISSION); the text says which
@@ -65,8 +67,8 @@ extern "C" {
  *        (TIMED_OUT); a request that was cancelled, whose client has gone
  *
  * Headers of responses: Content-Type always where there is a body; Allow (405); Retry-After in
- * seconds (429); of dumps Content-Disposition (attachment, "NAME-INSTANCE-MM-dd-HH-mm-ss.dmp", UTC)
- * and X-Procinspect-Pause-Us, how long the process was stopped in microseconds (not for HEAD);
+ * seconds (429); of dumps Content-Disposition (attachment, "NAME-INSTANCE-MM-dd-HH-mm-ss.dmp" or
+ * ".zip", UTC) and X-Procinspect-Pause-Us, how long the process was stopped in microseconds (not for HEAD);
  * X-Instance-Id and Set-Cookie where the site has instances (instance_id below). Cache-Control and
  * what else a server says of security is the host's to add.
  */

@@ -9,26 +9,38 @@
 #include "http/target.h"
 #include "http/values.h"
 
+typedef struct dump_format {
+    const char *name; /* in the query */
+    uint32_t stream_format;
+    const char *content_type; /* NULL: this version doesn't have it */
+    const char *extension;
+} dump_format;
+
+static const dump_format dump_formats[] = {
+    {"raw", PROCINSPECT_DUMP_FORMAT_RAW, "application/octet-stream", "dmp"},
+    {"zip", PROCINSPECT_DUMP_FORMAT_ZIP, "application/zip", "zip"},
+    {"core", 0, NULL, NULL},
+};
+
 typedef struct dump_request {
     uint32_t type;
-    const char *format; /* "raw" or one that this version doesn't have */
+    const dump_format *format;
     bool dry_run;
     bool redact;
 } dump_request;
 
-static int32_t parse_format(const pi_http_exchange *exchange, const char **format,
+static int32_t parse_format(const pi_http_exchange *exchange, const dump_format **format,
                             procinspect_error *error) {
-    static const char *const formats[] = {"raw", "zip", "core"};
     pi_http_text text;
     int32_t code = pi_http_query_text(exchange, "format", &text, error);
     if (code != PROCINSPECT_OK)
         return code;
-    *format = formats[0];
+    *format = &dump_formats[0];
     if (text.length == 0)
         return PROCINSPECT_OK;
-    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
-        if (pi_http_text_is(text, formats[i])) {
-            *format = formats[i];
+    for (size_t i = 0; i < sizeof dump_formats / sizeof dump_formats[0]; i++) {
+        if (pi_http_text_is(text, dump_formats[i].name)) {
+            *format = &dump_formats[i];
             return PROCINSPECT_OK;
         }
     }
@@ -56,33 +68,41 @@ static int32_t parse_dump_request(const pi_http_exchange *exchange, dump_request
     return code;
 }
 
+static void stream_options_init(procinspect_dump_stream_options *options,
+                                const dump_request *request) {
+    procinspect_dump_stream_options_init(options, sizeof *options);
+    options->format = request->format->stream_format;
+}
+
 /* Types are procinspect_dump_capture's to refuse, behind the host's policy. */
 static int32_t check_supported(const dump_request *request, procinspect_error *error) {
-    static const char remedy[] = "this version takes dumps with format=raw";
-    if (request->format[0] != 'r')
+    static const char remedy[] = "this version takes dumps with format=raw or zip";
+    if (request->format->content_type == NULL)
         return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
-                            "format=%s is not supported yet; %s.", request->format, remedy);
+                            "format=%s is not supported yet; %s.", request->format->name, remedy);
     if (request->dry_run || request->redact)
         return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
                             "%s=true on a dump is not supported yet; %s and without it.",
                             request->dry_run ? "dryRun" : "redact", remedy);
-    return PROCINSPECT_OK;
+    procinspect_dump_stream_options options;
+    stream_options_init(&options, request);
+    return procinspect_dump_stream_options_check(&options, error);
 }
 
 /* What both HEAD and GET answer. */
 static int32_t add_file_headers(pi_http_exchange *exchange, const procinspect_process *process,
-                                procinspect_error *error) {
+                                const dump_format *format, procinspect_error *error) {
     const procinspect_process_info *info;
     int32_t code = procinspect_process_info_read(process, PROCINSPECT_PROCESS_NAME, &info, error);
     if (code != PROCINSPECT_OK)
         return code;
     char disposition[PI_HTTP_FILE_NAME_CAPACITY + 32];
     char file_name[PI_HTTP_FILE_NAME_CAPACITY];
-    pi_http_dump_file_name(exchange->http, info->name, time(NULL), "dmp", file_name);
+    pi_http_dump_file_name(exchange->http, info->name, time(NULL), format->extension, file_name);
     procinspect_process_info_free(info);
     snprintf(disposition, sizeof disposition, "attachment; filename=%s", file_name);
-    code = pi_http_response_add_header(exchange->response, "Content-Type",
-                                       "application/octet-stream", error);
+    code = pi_http_response_add_header(exchange->response, "Content-Type", format->content_type,
+                                       error);
     if (code == PROCINSPECT_OK)
         code = pi_http_response_add_header(exchange->response, "Content-Disposition", disposition,
                                            error);
@@ -90,7 +110,7 @@ static int32_t add_file_headers(pi_http_exchange *exchange, const procinspect_pr
 }
 
 static int32_t answer_dump(pi_http_exchange *exchange, procinspect_dump *dump,
-                           procinspect_error *error) {
+                           const dump_request *request, procinspect_error *error) {
     procinspect_http_response *response = &exchange->response->public;
     uint64_t pause_ns = procinspect_dump_report_get(dump)->pause_ns;
     char pause_us[24];
@@ -100,7 +120,7 @@ static int32_t answer_dump(pi_http_exchange *exchange, procinspect_dump *dump,
     if (code != PROCINSPECT_OK)
         return code;
     procinspect_dump_stream_options options;
-    procinspect_dump_stream_options_init(&options, sizeof options);
+    stream_options_init(&options, request);
     options.cancellation = exchange->request.cancellation;
     code = procinspect_stream_open_dump(dump, &options, &response->body, error);
     if (code == PROCINSPECT_OK)
@@ -121,7 +141,7 @@ static int32_t capture_and_answer(pi_http_exchange *exchange, const procinspect_
     int32_t code = procinspect_dump_capture(process, &options, &dump, error);
     if (code != PROCINSPECT_OK || exchange->is_head)
         return code;
-    code = answer_dump(exchange, dump, error);
+    code = answer_dump(exchange, dump, request, error);
     procinspect_dump_free(dump); /* the stream keeps it */
     return code;
 }
@@ -136,7 +156,7 @@ int32_t pi_http_send_dump(pi_http_exchange *exchange, procinspect_error *error) 
         return code;
     code = check_supported(&request, error);
     if (code == PROCINSPECT_OK)
-        code = add_file_headers(exchange, process, error);
+        code = add_file_headers(exchange, process, request.format, error);
     exchange->response->public.status = 200;
     exchange->response->public.body_size_bytes = -1;
     if (code == PROCINSPECT_OK)

@@ -56,18 +56,18 @@ static char wait_for_state(const char *letters) {
     return '-';
 }
 
-/* "attachment; filename=NAME-abcdef-MM-dd-HH-mm-ss.dmp" */
-static void assert_disposition(const char *value) {
+/* "attachment; filename=NAME-abcdef-MM-dd-HH-mm-ss" and this extension */
+static void assert_disposition(const char *value, const char *extension) {
     assert_non_null(value);
     assert_int_equal(strncmp(value, "attachment; filename=", 21), 0);
     const char *instance = strstr(value, "-abcdef-");
     assert_non_null(instance);
     unsigned month, day, hour, minute, second;
     int used = 0;
-    assert_int_equal(sscanf(instance, "-abcdef-%2u-%2u-%2u-%2u-%2u.dmp%n", &month, &day, &hour,
-                            &minute, &second, &used),
+    assert_int_equal(sscanf(instance, "-abcdef-%2u-%2u-%2u-%2u-%2u%n", &month, &day, &hour, &minute,
+                            &second, &used),
                      5);
-    assert_int_equal((int)strlen(instance), used);
+    assert_string_equal(instance + used, extension);
     assert_true(month >= 1 && month <= 12 && day >= 1 && day <= 31 && hour < 24 && minute < 60);
 }
 
@@ -88,7 +88,7 @@ static void a_dump_is_a_minidump_of_its_length(void **state) {
         if (reply.status != 200)
             fail_msg("%u %s", reply.status, reply.body);
         assert_string_equal(header_of(&reply, "Content-Type"), "application/octet-stream");
-        assert_disposition(header_of(&reply, "Content-Disposition"));
+        assert_disposition(header_of(&reply, "Content-Disposition"), ".dmp");
         assert_string_equal(header_of(&reply, "X-Instance-Id"), "abcdefgh");
         assert_true(atol(header_of(&reply, "X-Procinspect-Pause-Us")) > 0);
         assert_true(reply.response->body_size_bytes > 4096);
@@ -97,6 +97,50 @@ static void a_dump_is_a_minidump_of_its_length(void **state) {
         reply_free(&reply);
         assert_int_equal(wait_for_state("S"), 'S');
     }
+    procinspect_http_free(http);
+}
+
+/* GET is refused with this text, and HEAD with the same status. */
+static void assert_refused(const procinspect_http *http, const char *path, uint32_t status,
+                           const char *says) {
+    http_reply head = request(http, "HEAD", path);
+    if (head.status != status)
+        fail_msg("HEAD %s: %u, not %u", path, head.status, status);
+    assert_null(head.response->body);
+    assert_string_equal(header_of(&head, "Content-Type"), "application/problem+json");
+    assert_null(header_of(&head, "Content-Disposition"));
+    reply_free(&head);
+    assert_problem(request(http, "GET", path), status, says);
+}
+
+static void a_zip_has_no_length_before(void **state) {
+    (void)state;
+    procinspect_dump_stream_options options;
+    procinspect_dump_stream_options_init(&options, sizeof options);
+    options.format = PROCINSPECT_DUMP_FORMAT_ZIP;
+    procinspect_http *http = make_permissive();
+    if (procinspect_dump_stream_options_check(&options, NULL) != 0) {
+        assert_refused(http, target("?format=zip"), 501, "left out");
+        procinspect_http_free(http);
+        skip();
+    }
+    http_reply head = request(http, "HEAD", target("?format=zip"));
+    http_reply reply = request(http, "GET", target("?dumpType=0&FORMAT=Zip"));
+    const http_reply *const both[] = {&head, &reply};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(both[i]->status, 200);
+        assert_int_equal(both[i]->response->body_size_bytes, -1);
+        assert_string_equal(header_of(both[i], "Content-Type"), "application/zip");
+        assert_disposition(header_of(both[i], "Content-Disposition"), ".zip");
+    }
+    assert_null(head.response->body);
+    assert_null(header_of(&head, "X-Procinspect-Pause-Us"));
+    assert_true(atol(header_of(&reply, "X-Procinspect-Pause-Us")) > 0);
+    assert_memory_equal(reply.body, "PK\x03\x04", 4);
+    assert_memory_equal(reply.body + 30, "minidump.dmp", 12);
+    assert_memory_equal(reply.body + reply.body_length - 22, "PK\x05\x06", 4);
+    reply_free(&head);
+    reply_free(&reply);
     procinspect_http_free(http);
 }
 
@@ -125,19 +169,6 @@ static unsigned long run_count(void) {
     return count;
 }
 
-/* GET is refused with this text, and HEAD with the same status. */
-static void assert_refused(const procinspect_http *http, const char *path, uint32_t status,
-                           const char *says) {
-    http_reply head = request(http, "HEAD", path);
-    if (head.status != status)
-        fail_msg("HEAD %s: %u, not %u", path, head.status, status);
-    assert_null(head.response->body);
-    assert_string_equal(header_of(&head, "Content-Type"), "application/problem+json");
-    assert_null(header_of(&head, "Content-Disposition"));
-    reply_free(&head);
-    assert_problem(request(http, "GET", path), status, says);
-}
-
 static void head_stops_nothing_and_names_no_length(void **state) {
     (void)state;
     procinspect_http *http = make_permissive();
@@ -148,7 +179,7 @@ static void head_stops_nothing_and_names_no_length(void **state) {
     assert_int_equal(reply.status, 200);
     assert_null(reply.response->body);
     assert_int_equal(reply.response->body_size_bytes, -1);
-    assert_disposition(header_of(&reply, "Content-Disposition"));
+    assert_disposition(header_of(&reply, "Content-Disposition"), ".dmp");
     assert_string_equal(header_of(&reply, "Content-Type"), "application/octet-stream");
     assert_null(header_of(&reply, "X-Procinspect-Pause-Us"));
     reply_free(&reply);
@@ -196,7 +227,8 @@ static void types_are_checked(void **state) {
                    "0x1 (WithDataSegs), 0x2 (WithFullMemory), 0x4 (WithHandleData), "
                    "0x200 (WithPrivateReadWriteMemory), 0x800 (WithFullMemoryInfo), "
                    "0x1000 (WithThreadInfo), 0x20000 (IgnoreInaccessibleMemory).");
-    assert_refused(http, target("?format=zip"), 501, "zip");
+    assert_refused(http, target("?format=core"), 501, "core");
+    assert_refused(http, target("?format=gzip"), 400, "raw, zip or core");
     assert_refused(http, target("?dryRun=true"), 501, "dryRun");
     assert_refused(http, target("?redact=true"), 501, "redact");
     assert_refused(http, target("?dumpType=33554434"), 400, "0x2000000");
@@ -399,6 +431,7 @@ static void a_traced_process_is_a_conflict(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_dump_is_a_minidump_of_its_length),
+        cmocka_unit_test(a_zip_has_no_length_before),
         cmocka_unit_test(the_host_can_be_dumped_by_0),
         cmocka_unit_test(head_stops_nothing_and_names_no_length),
         cmocka_unit_test(the_host_itself_can_be_asked_about),

@@ -230,7 +230,7 @@ static void what_this_version_cannot_do_is_501(void **state) {
     assert_problem(request(http, "POST", "/api/processes/4242/stop"), 501, "proc_root");
     assert_problem(request(http, "GET", "/api/processes/4242/profile/start"), 501, "no profiler");
     assert_problem(request(http, "POST", "/api/processes/4242/profile/stop"), 501, "no profiler");
-    assert_problem(request(http, "GET", "/api/processes/4242/dump?format=zip"), 501, "format=zip");
+    assert_problem(request(http, "GET", "/api/processes/4242/dump?format=zip"), 501, "proc_root");
     assert_problem(request(http, "GET", "/api/processes/4242/dump?format=CORE"), 501,
                    "format=core");
     assert_problem(request(http, "GET", "/api/processes/4242/dump?dryRun=true"), 501,
