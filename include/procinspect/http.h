@@ -15,8 +15,8 @@ extern "C" {
  * knows no server, opens no socket and starts no thread but those that compress a zip; the host's
  * server parses HTTP, authenticates, and sends what is returned here. It may block for as long as a
  * dump takes, or a kill: its grace, of up to ten minutes, and some seconds, or minutes where the
- * kernel hangs (kill.h). A host with an event loop calls it, and reads the response's stream, on its
- * thread pool.
+ * kernel hangs (kill.h). A host with an event loop calls it, and reads the response's stream, on
+ * its thread pool.
  *
  *   GET                  /api/processes              ?allUsers=true
  *   GET                  /api/processes/{id}         ?redact=true
@@ -50,9 +50,9 @@ extern "C" {
  * response once it is sent, and not before.
  *
  * Success is 200 with JSON or, of /dump, with application/octet-stream or application/zip; 204
- * without a body. A zip is compressed while it is sent, by threads of the host process (stream.h): its
- * body_size_bytes is -1, so send it in chunks. Errors are application/problem+json: type, title,
- * status, detail, and Message and ExceptionMessage with detail's text.
+ * without a body. A zip is compressed while it is sent, by threads of the host process (stream.h):
+ * its body_size_bytes is -1, so send it in chunks. Errors are application/problem+json: type,
+ * title, status, detail, and Message and ExceptionMessage with detail's text.
  *
  *   400  an id, base, dumpType, format, query value or percent-encoding that doesn't parse
  *   403  the host's policy refuses (POLICY), or the kernel does (PERMISSION); the text says which
@@ -68,9 +68,9 @@ extern "C" {
  *
  * Headers of responses: Content-Type always where there is a body; Allow (405); Retry-After in
  * seconds (429); of dumps Content-Disposition (attachment, "NAME-INSTANCE-MM-dd-HH-mm-ss.dmp" or
- * ".zip", UTC) and X-Procinspect-Pause-Us, how long the process was stopped in microseconds (not for HEAD);
- * X-Instance-Id and Set-Cookie where the site has instances (instance_id below). Cache-Control and
- * what else a server says of security is the host's to add.
+ * ".zip", UTC) and X-Procinspect-Pause-Us, how long the process was stopped in microseconds (not
+ * for HEAD); X-Instance-Id and Set-Cookie where the site has instances (instance_id below).
+ * Cache-Control and what else a server says of security is the host's to add.
  */
 typedef struct procinspect_http procinspect_http;
 
