@@ -88,6 +88,14 @@ PROCINSPECT_API int64_t procinspect_stream_size_bytes(const procinspect_stream *
 PROCINSPECT_API uint64_t procinspect_stream_position_bytes(const procinspect_stream *stream);
 
 /*
+ * For a progress bar, also where the size can't be known: how many bytes of what the stream is made
+ * of are in what it has given or is about to give, and of how many. Of a zip those of the dump, of
+ * other streams its own. At the end they are the same.
+ */
+PROCINSPECT_API void procinspect_stream_progress(const procinspect_stream *stream,
+                                                 uint64_t *done_bytes, uint64_t *total_bytes);
+
+/*
  * Pull: up to `capacity` bytes into buffer, *length of them, 0 at the end of the stream. Once it
  * has failed it goes on failing.
  * Errors: INVALID_ARGUMENT (capacity 0 too), IO, CANCELLED, NO_MEMORY.

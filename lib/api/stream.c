@@ -37,6 +37,16 @@ uint64_t procinspect_stream_position_bytes(const procinspect_stream *stream) {
     return stream->position_bytes;
 }
 
+void procinspect_stream_progress(const procinspect_stream *stream, uint64_t *done_bytes,
+                                 uint64_t *total_bytes) {
+    if (stream->source->progress != NULL) {
+        stream->source->progress(stream->source, done_bytes, total_bytes);
+        return;
+    }
+    *done_bytes = stream->position_bytes;
+    *total_bytes = (uint64_t)stream->size_bytes;
+}
+
 int32_t pi_stream_fail(procinspect_stream *stream, const procinspect_error *failure,
                        procinspect_error *error) {
     stream->failure = *failure;

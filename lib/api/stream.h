@@ -13,6 +13,9 @@ typedef struct pi_stream_source {
     int32_t (*read)(struct pi_stream_source *source, void *buffer, size_t capacity, size_t *length,
                     procinspect_error *error);
     void (*release)(struct pi_stream_source *source); /* frees the source itself too */
+    /* As procinspect_stream_progress; NULL where the stream's own size is known and says it. */
+    void (*progress)(const struct pi_stream_source *source, uint64_t *done_bytes,
+                     uint64_t *total_bytes);
 } pi_stream_source;
 
 enum { PI_STREAM_SIZE_UNKNOWN = -1 };

@@ -26,6 +26,13 @@ static void release_zip(pi_stream_source *base) {
     free(source);
 }
 
+static void progress_of_zip(const pi_stream_source *base, uint64_t *done_bytes,
+                            uint64_t *total_bytes) {
+    const zip_source *source = (const zip_source *)base;
+    *done_bytes = pi_zip_packed_bytes(source->zip);
+    *total_bytes = procinspect_dump_size_bytes(source->dump);
+}
+
 /* For the entry minidump.dmp. */
 static int32_t read_dump(void *user, void *buffer, size_t capacity, size_t *length,
                          procinspect_error *error) {
@@ -42,7 +49,8 @@ int32_t pi_stream_open_zip(procinspect_dump *dump, const procinspect_dump_stream
     zip_source *source = malloc(sizeof *source);
     if (source == NULL)
         return pi_error_no_memory(error);
-    *source = (zip_source){.base = {.read = read_zip, .release = release_zip}};
+    *source = (zip_source){
+        .base = {.read = read_zip, .release = release_zip, .progress = progress_of_zip}};
     pi_zip_entry dump_entry = {.name = "minidump.dmp",
                                .max_bytes = procinspect_dump_size_bytes(dump),
                                .read = read_dump,

@@ -41,6 +41,7 @@ struct pi_zip {
     zipFile file; /* NULL once it is closed */
     pi_zip_output output;
     pi_zip_workers *workers;
+    uint64_t packed_bytes; /* of all entries */
 
     /* Of the open entry. */
     bool is_open;
@@ -253,6 +254,7 @@ static int32_t step(pi_zip *zip, procinspect_error *error) {
     const pi_zip_block *block = pi_zip_workers_take(zip->workers);
     if (block == NULL)
         return close_entry(zip, error);
+    zip->packed_bytes += block->length;
     zip->crc = (uint32_t)crc32_combine(zip->crc, block->crc, (z_off_t)block->length);
     return check_minizip(
         zipWriteInFileInZip(zip->file, block->packed, (unsigned)block->packed_length), error);
@@ -267,4 +269,8 @@ int32_t pi_zip_read(pi_zip *zip, void *buffer, size_t capacity, size_t *length,
     }
     *length = pi_zip_output_hand_on(&zip->output, buffer, capacity);
     return PROCINSPECT_OK;
+}
+
+uint64_t pi_zip_packed_bytes(const pi_zip *zip) {
+    return zip->packed_bytes;
 }

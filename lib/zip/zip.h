@@ -60,6 +60,9 @@ int32_t pi_zip_new(const pi_zip_options *options, pi_zip **zip, procinspect_erro
 int32_t pi_zip_read(pi_zip *zip, void *buffer, size_t capacity, size_t *length,
                     procinspect_error *error);
 
+/* How many bytes of the entries are in what has been read of the zip, or comes next. */
+uint64_t pi_zip_packed_bytes(const pi_zip *zip);
+
 /* Ends the threads, which may take as long as compressing a block does. NULL does nothing. */
 void pi_zip_free(pi_zip *zip);
 

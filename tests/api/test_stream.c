@@ -63,7 +63,7 @@ static procinspect_stream *odd_stream(uint64_t length, uint64_t fails_at, int *r
                                       procinspect_cancellation *cancellation) {
     odd_source *source = malloc(sizeof *source);
     procinspect_stream *stream = NULL;
-    *source = (odd_source){{read_odd, release_odd}, 0, length, fails_at, releases};
+    *source = (odd_source){{read_odd, release_odd, NULL}, 0, length, fails_at, releases};
     assert_int_equal(
         pi_stream_new(&source->base, PI_STREAM_SIZE_UNKNOWN, cancellation, &stream, NULL), 0);
     return stream;
@@ -94,7 +94,11 @@ static void pulled_in_parts_of_any_size(void **state) {
         uint64_t position = 0;
         assert_int_equal(procinspect_stream_size_bytes(stream), 31);
         while (length != 0) {
+            uint64_t done, total;
             assert_int_equal(procinspect_stream_position_bytes(stream), position);
+            procinspect_stream_progress(stream, &done, &total);
+            assert_int_equal(done, position);
+            assert_int_equal(total, 31);
             assert_int_equal(procinspect_stream_read(stream, buffer, capacity, &length, NULL), 0);
             assert_true(length <= capacity);
             for (size_t i = 0; i < length; i++)

@@ -113,13 +113,21 @@ static void pulled_it_is_the_same(void **state) {
     procinspect_stream *stream = open_zip(1, 2, NULL);
     unsigned char part[1000];
     size_t length = 1;
+    uint64_t done, total, done_before = 0;
+    procinspect_stream_progress(stream, &done, &total);
+    assert_int_equal(done, 0);
     while (length != 0) {
         assert_int_equal(procinspect_stream_read(stream, part, sizeof part, &length, NULL), 0);
         assert_int_equal(collect(&zip, part, length), 0);
+        procinspect_stream_progress(stream, &done, &total);
+        assert_true(done >= done_before && done <= total);
+        done_before = done;
         if (zip.length > 5000 && length != 0)
             assert_int_equal(procinspect_stream_push(stream, collect, &zip, NULL), 0);
     }
     assert_zip_of_dump(&zip);
+    assert_int_equal(done, total);
+    assert_int_equal(total, procinspect_dump_size_bytes(dump));
     procinspect_stream_free(stream);
     free(zip.bytes);
 }
