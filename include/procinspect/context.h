@@ -13,6 +13,11 @@ extern "C" {
  * to whose processes, and the limits. It is immutable once made and may be used by any number of
  * threads at the same time. It must outlive nothing: handles that were made from it keep what they
  * need.
+ *
+ * Of long lists that were freed a context keeps memory for the next ones: at most 16 MiB, which the
+ * system takes back whenever it runs short (MADV_FREE; until then it counts as resident), and all
+ * of it is given back when the context is freed. It isn't cleared: what the lists told,
+ * environments, too, stays in the host's memory as in any that was freed, until it is overwritten.
  */
 typedef struct procinspect_context procinspect_context;
 

@@ -113,6 +113,9 @@ int32_t procinspect_context_new(const procinspect_context_options *options,
         code = check(&made->options, error);
     if (code == PROCINSPECT_OK)
         code = copy_redacted_names(made, error);
+    made->chunks = pi_chunk_store_new();
+    if (code == PROCINSPECT_OK && made->chunks == NULL)
+        code = pi_error_no_memory(error);
     if (code == PROCINSPECT_OK)
         code = pi_system_open(made->options.proc_root, &made->system, error);
     if (code != PROCINSPECT_OK) {
@@ -140,6 +143,7 @@ void procinspect_context_free(procinspect_context *context) {
     if (context == NULL || atomic_fetch_sub(&context->references, 1) != 1)
         return;
     pi_system_close(context->system);
+    pi_chunk_store_release(context->chunks);
     for (size_t i = 0; context->redacted_names != NULL && i < context->options.redacted_name_count;
          i++)
         free(context->redacted_names[i]);

@@ -6,15 +6,17 @@
 
 #include <procinspect/context.h>
 
+#include "base/chunk_store.h"
 #include "platform/platform.h"
 
-/* Immutable but for its two counters. Handles and dumps hold references. */
+/* Immutable but for its two counters and the store. Handles and dumps hold references. */
 struct procinspect_context {
     atomic_int references;
     atomic_uint dump_count;              /* dumps that are being taken or not yet freed */
     procinspect_context_options options; /* zeros replaced by the defaults; texts are our copies */
     pi_system *system;
-    char **redacted_names; /* copies, options.redacted_name_count of them */
+    pi_chunk_store *chunks; /* of listings */
+    char **redacted_names;  /* copies, options.redacted_name_count of them */
 };
 
 /* A process handle: the platform's hold on the process, and the context whose policy rules. */

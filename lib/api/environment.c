@@ -25,13 +25,14 @@ static void fill_variables(char *block, const pi_environment_entries *entries,
                            const procinspect_environment_variable **items) {
     for (size_t i = 0; i < entries->count; i++) {
         const pi_environment_entry entry = entries->items[i];
-        procinspect_environment_variable *variable = &variables[i];
         block[entry.value - 1 - block] = '\0';
-        variable->name = entry.name;
-        variable->value = entry.value;
-        variable->value_bytes = entry.value;
-        variable->value_bytes_length = entry.value_length;
-        items[i] = variable;
+        variables[i] = (procinspect_environment_variable){
+            .name = entry.name,
+            .value = entry.value,
+            .value_bytes = entry.value,
+            .value_bytes_length = entry.value_length,
+        };
+        items[i] = &variables[i];
     }
 }
 
@@ -89,9 +90,9 @@ static bool make_environment(const environment_maker *maker, char *block, size_t
     if (!pi_environment_split((pi_bytes){block, length}, entries))
         return false;
     procinspect_environment_variable *variables =
-        pi_arena_alloc_array(maker->arena, entries->count, sizeof *variables);
+        pi_arena_alloc_unset(maker->arena, entries->count * sizeof *variables);
     const procinspect_environment_variable **items =
-        pi_arena_alloc_array(maker->arena, entries->count, sizeof *items);
+        pi_arena_alloc_unset(maker->arena, entries->count * sizeof *items);
     if (variables == NULL || items == NULL)
         return false;
     fill_variables(block, entries, variables, items);

@@ -50,6 +50,7 @@ int32_t procinspect_process_list_read(const procinspect_context *context,
     pi_arena *arena = pi_result_new(sizeof(procinspect_process_list), error);
     if (arena == NULL)
         return PROCINSPECT_ERROR_NO_MEMORY;
+    pi_arena_use_store(arena, context->chunks);
     uint64_t members = known.members != 0 ? known.members : PROCINSPECT_PROCESS_BASIC;
     int all_users = (known.flags & PROCINSPECT_PROCESS_QUERY_ALL_USERS) != 0;
     uint64_t user_id = all_users ? PI_ANY_USER : pi_own_user_id();

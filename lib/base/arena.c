@@ -12,16 +12,17 @@ enum {
     SMALLEST_CHUNK = 16 * 1024,
     MAPPED_CHUNK = 128 * 1024, /* from here on the pages come from the system at once */
     LARGEST_PAGED_CHUNK = 512 * 1024,
-    LARGEST_CHUNK = 2 * 1024 * 1024 /* a huge page; but for what is larger itself */
+    LARGEST_CHUNK = PI_STORED_CHUNK_BYTES /* but for what is larger itself */
 };
 
 typedef struct chunk {
     struct chunk *next;
-    size_t mapped_size; /* 0: it is calloc's */
+    size_t mapped_size; /* 0: it is malloc's */
 } chunk;
 
 struct pi_arena {
-    chunk *chunks; /* besides the one that the arena itself stands in */
+    chunk *chunks;         /* besides the one that the arena itself stands in */
+    pi_chunk_store *store; /* nullable: where the largest chunks come from and go to */
     unsigned char *free_begin;
     size_t free_size;
     size_t next_size; /* of the next chunk */
@@ -50,6 +51,10 @@ pi_arena *pi_arena_new(size_t root_size, size_t limit_bytes) {
     return arena;
 }
 
+void pi_arena_use_store(pi_arena *arena, pi_chunk_store *store) {
+    arena->store = pi_chunk_store_retain(store);
+}
+
 void *pi_arena_root(pi_arena *arena) {
     return (unsigned char *)arena + aligned(sizeof(pi_arena));
 }
@@ -62,11 +67,14 @@ void pi_arena_free_root(const void *root) {
     chunk *next;
     for (chunk *each = arena->chunks; each != NULL; each = next) {
         next = each->next;
-        if (each->mapped_size != 0)
+        if (each->mapped_size == LARGEST_CHUNK && arena->store != NULL)
+            pi_chunk_store_give(arena->store, each);
+        else if (each->mapped_size != 0)
             munmap(each, each->mapped_size);
         else
             free(each);
     }
+    pi_chunk_store_release(arena->store);
     free(arena);
 }
 
@@ -101,19 +109,54 @@ static void *map_huge(void) {
     return mapped + before;
 }
 
-/* A zeroed chunk of this size, head included. */
+/* A chunk of this size, head included, filled with anything. */
 static chunk *new_chunk(size_t size) {
-    if (size < MAPPED_CHUNK || size > LARGEST_CHUNK)
-        return calloc(1, size);
-    chunk *added = size == LARGEST_CHUNK ? map_huge() : map(size);
+    bool is_mapped = size >= MAPPED_CHUNK && size <= LARGEST_CHUNK;
+    chunk *added = !is_mapped ? malloc(size) : size == LARGEST_CHUNK ? map_huge() : map(size);
     if (added == NULL)
         return NULL;
-    populate(added, size);
-    added->mapped_size = size;
+    if (is_mapped)
+        populate(added, size);
+    added->mapped_size = is_mapped ? size : 0;
     return added;
 }
 
-void *pi_arena_alloc(pi_arena *arena, size_t size) {
+/* The next chunk of those that are filled one after another. */
+static chunk *next_chunk(pi_arena *arena) {
+    size_t size = arena->next_size;
+    chunk *added = NULL;
+    if (size >= MAPPED_CHUNK && arena->store != NULL)
+        added = pi_chunk_store_take(arena->store);
+    if (added != NULL)
+        added->mapped_size = size = LARGEST_CHUNK;
+    else
+        added = new_chunk(size);
+    if (added == NULL)
+        return NULL;
+    size_t head = aligned(sizeof(chunk));
+    arena->next_size = size < LARGEST_PAGED_CHUNK ? size * 2 : LARGEST_CHUNK;
+    arena->free_begin = (unsigned char *)added + head;
+    arena->free_size = size - head;
+    return added;
+}
+
+/* Room that isn't in the current chunk. */
+static void *take_from_new_chunk(pi_arena *arena, size_t needed) {
+    size_t head = aligned(sizeof(chunk));
+    bool is_own = needed > arena->next_size - head;
+    chunk *added = is_own ? new_chunk(head + needed) : next_chunk(arena);
+    if (added == NULL)
+        return NULL;
+    added->next = arena->chunks;
+    arena->chunks = added;
+    if (is_own) /* what is left of the last chunk stays in use */
+        return (unsigned char *)added + head;
+    arena->free_begin += needed;
+    arena->free_size -= needed;
+    return (unsigned char *)added + head;
+}
+
+void *pi_arena_alloc_unset(pi_arena *arena, size_t size) {
     if (size > arena->limit || arena->used > arena->limit - size) {
         arena->limit_reached = 1;
         return NULL;
@@ -123,29 +166,22 @@ void *pi_arena_alloc(pi_arena *arena, size_t size) {
         arena->share_reached = 1;
         return NULL;
     }
-    if (needed > arena->free_size) {
-        size_t head = aligned(sizeof(chunk));
-        bool is_own = needed > arena->next_size - head;
-        size_t chunk_size = is_own ? head + needed : arena->next_size;
-        chunk *added = new_chunk(chunk_size);
-        if (added == NULL)
-            return NULL;
-        added->next = arena->chunks;
-        arena->chunks = added;
-        if (is_own) { /* of its own: what is left of the last chunk stays in use */
-            arena->used += needed;
-            return (unsigned char *)added + head;
-        }
-        arena->next_size =
-            arena->next_size < LARGEST_PAGED_CHUNK ? arena->next_size * 2 : LARGEST_CHUNK;
-        arena->free_begin = (unsigned char *)added + head;
-        arena->free_size = chunk_size - head;
-    }
     void *result = arena->free_begin;
-    arena->free_begin += needed;
-    arena->free_size -= needed;
+    if (needed > arena->free_size) {
+        result = take_from_new_chunk(arena, needed);
+        if (result == NULL)
+            return NULL;
+    } else {
+        arena->free_begin += needed;
+        arena->free_size -= needed;
+    }
     arena->used += needed;
     return result;
+}
+
+void *pi_arena_alloc(pi_arena *arena, size_t size) {
+    void *result = pi_arena_alloc_unset(arena, size);
+    return result != NULL ? memset(result, 0, size) : NULL;
 }
 
 void *pi_arena_alloc_array(pi_arena *arena, size_t count, size_t size) {
@@ -158,9 +194,12 @@ void *pi_arena_alloc_array(pi_arena *arena, size_t count, size_t size) {
 }
 
 char *pi_arena_copy(pi_arena *arena, const void *bytes, size_t length) {
-    char *copy = length == SIZE_MAX ? NULL : pi_arena_alloc(arena, length + 1);
-    if (copy != NULL && length != 0)
+    char *copy = length == SIZE_MAX ? NULL : pi_arena_alloc_unset(arena, length + 1);
+    if (copy == NULL)
+        return NULL;
+    if (length != 0)
         memcpy(copy, bytes, length);
+    copy[length] = '\0';
     return copy;
 }
 

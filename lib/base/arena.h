@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include "base/chunk_store.h"
+
 /*
  * Memory that is freed all at once: one arena holds a handed-out struct and everything it leads to,
  * so that its _free function is one call and no field costs an allocation. The arena's limit bounds
@@ -13,6 +15,8 @@ typedef struct pi_arena pi_arena;
 
 /* An arena with a zeroed root object of root_size bytes at its start; NULL when out of memory. */
 pi_arena *pi_arena_new(size_t root_size, size_t limit_bytes);
+/* For an arena that may get large and of a kind that comes again: takes a reference. */
+void pi_arena_use_store(pi_arena *arena, pi_chunk_store *store);
 void *pi_arena_root(pi_arena *arena);
 
 /* Frees the arena whose root this is; NULL does nothing. */
@@ -21,6 +25,8 @@ void pi_arena_free_root(const void *root);
 /* Zeroed, aligned for any type; NULL when out of memory or beyond the limit. */
 void *pi_arena_alloc(pi_arena *arena, size_t size);
 void *pi_arena_alloc_array(pi_arena *arena, size_t count, size_t size);
+/* The same filled with anything, for who fills all of it. */
+void *pi_arena_alloc_unset(pi_arena *arena, size_t size);
 
 /* A copy of the bytes with a NUL behind them. */
 char *pi_arena_copy(pi_arena *arena, const void *bytes, size_t length);
