@@ -9,11 +9,15 @@
 #include "platform/linux/capture_refusal.h"
 #include "platform/linux/program_start.h"
 
+static void write_path(char *path, const pi_process_files *files, const char *name) {
+    /* All of the prefix's room, which takes two moves; as many bytes as it is long take a call. */
+    memcpy(path, files->prefix, sizeof files->prefix);
+    strcpy(path + files->prefix_length, name);
+}
+
 pi_file_path pi_reading_path(const pi_process_files *files, const char *name) {
     pi_file_path path;
-    /* All of the prefix's room, which takes two moves; as many bytes as it is long take a call. */
-    memcpy(path.text, files->prefix, sizeof files->prefix);
-    strcpy(path.text + files->prefix_length, name);
+    write_path(path.text, files, name);
     return path;
 }
 
@@ -22,8 +26,9 @@ int pi_reading_stat(const pi_process_reading *reading, pi_stat_text *text, pi_st
         *stat = reading->living.main;
         return reading->living.main_result;
     }
-    return pi_stat_read(reading->files->directory, pi_reading_path(reading->files, "stat").text,
-                        text, stat);
+    char path[sizeof(pi_file_path)]; /* written where it is read: no copy that waits for it */
+    write_path(path, reading->files, "stat");
+    return pi_stat_read(reading->files->directory, path, text, stat);
 }
 
 bool pi_reading_is_known_kernel_thread(const pi_process_reading *reading) {
