@@ -136,8 +136,8 @@ int32_t pi_environment_for_listing(void *user, pi_bytes block, pi_arena *arena,
                               info->user_id))
         return PROCINSPECT_ERROR_POLICY;
     environment_maker maker = {.context = listed->context, .arena = arena};
+    char *copy = pi_arena_copy(arena, block.data, block.length); /* first: it may stand there */
     procinspect_environment *environment = pi_arena_alloc(arena, sizeof *environment);
-    char *copy = pi_arena_copy(arena, block.data, block.length);
     if (environment == NULL || copy == NULL ||
         !make_environment(&maker, copy, block.length, &listed->entries, environment))
         return PROCINSPECT_ERROR_NO_MEMORY;

@@ -184,6 +184,13 @@ void *pi_arena_alloc(pi_arena *arena, size_t size) {
     return result != NULL ? memset(result, 0, size) : NULL;
 }
 
+void pi_arena_prefetch(const pi_arena *arena, size_t size) {
+    enum { CACHE_LINE = 64 };
+    size_t end = size < arena->free_size ? size : arena->free_size;
+    for (size_t at = 0; at < end; at += CACHE_LINE)
+        __builtin_prefetch(arena->free_begin + at, 1);
+}
+
 void *pi_arena_alloc_array(pi_arena *arena, size_t count, size_t size) {
     size_t total;
     if (__builtin_mul_overflow(count, size, &total)) {
@@ -193,11 +200,18 @@ void *pi_arena_alloc_array(pi_arena *arena, size_t count, size_t size) {
     return pi_arena_alloc(arena, total);
 }
 
+char *pi_arena_room(pi_arena *arena, size_t at_least, size_t *room) {
+    if (arena->free_size < at_least)
+        return NULL;
+    *room = arena->free_size;
+    return (char *)arena->free_begin;
+}
+
 char *pi_arena_copy(pi_arena *arena, const void *bytes, size_t length) {
     char *copy = length == SIZE_MAX ? NULL : pi_arena_alloc_unset(arena, length + 1);
     if (copy == NULL)
         return NULL;
-    if (length != 0)
+    if (length != 0 && copy != bytes)
         memcpy(copy, bytes, length);
     copy[length] = '\0';
     return copy;

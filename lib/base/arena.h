@@ -28,7 +28,17 @@ void *pi_arena_alloc_array(pi_arena *arena, size_t count, size_t size);
 /* The same filled with anything, for who fills all of it. */
 void *pi_arena_alloc_unset(pi_arena *arena, size_t size);
 
-/* A copy of the bytes with a NUL behind them. */
+/* Has the processor fetch what is handed out next, so many bytes, which will be written to soon. */
+void pi_arena_prefetch(const pi_arena *arena, size_t size);
+
+/*
+ * Room for bytes whose number is known only when they are there, filled with anything: what the
+ * arena has at hand, at least `at_least` bytes, or NULL. It stays the arena's, to be taken before
+ * anything else by the first *room bytes or fewer of pi_arena_alloc_unset or pi_arena_copy.
+ */
+char *pi_arena_room(pi_arena *arena, size_t at_least, size_t *room);
+
+/* A copy of the bytes with a NUL behind them; themselves where they stand in pi_arena_room. */
 char *pi_arena_copy(pi_arena *arena, const void *bytes, size_t length);
 
 /* What the limit leaves. */

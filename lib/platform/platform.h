@@ -39,8 +39,9 @@ uint32_t pi_own_user_id(void);
 int32_t pi_own_pid(void);
 
 /*
- * Makes info->environment of the bytes of a process's environment (as of pi_environment_read; there
- * during the call only), for a listing: what of it may be handed out is the host's policy. 0;
+ * Makes info->environment of the bytes of a process's environment (as of pi_environment_read), for
+ * a listing: what of it may be handed out is the host's policy. The bytes are there until something
+ * is taken of the arena: they may stand in its room, where pi_arena_copy leaves them. 0;
  * POLICY where nothing may; NO_MEMORY where memory or arena gave no more. info has pid and, where
  * it was asked for, user_id.
  */

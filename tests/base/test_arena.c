@@ -133,6 +133,34 @@ static void arrays_and_copies(void **state) {
     pi_arena_free_root(NULL);
 }
 
+static void what_was_read_into_the_room_stays_there(void **state) {
+    (void)state;
+    pi_arena *arena = pi_arena_new(0, 4096);
+    size_t room;
+    assert_null(pi_arena_room(arena, 4097, &room));
+    char *text = pi_arena_room(arena, 100, &room);
+    assert_non_null(text);
+    assert_true(room >= 100);
+    memset(text, 'x', room);
+    memcpy(text, "read", 4);
+    assert_ptr_equal(pi_arena_copy(arena, text, 4), text);
+    assert_memory_equal(text, "read", 5); /* with a NUL behind it */
+    assert_int_equal(pi_arena_remaining(arena), 4096 - 16);
+    /* What is behind it was filled with anything, and is zeroed when it is asked for. */
+    const char *next = pi_arena_alloc(arena, 16);
+    for (size_t i = 0; i < 16; i++)
+        assert_int_equal(next[i], 0);
+    /* The share holds here, too, and what isn't taken is there for others. */
+    text = pi_arena_room(arena, 64, &room);
+    pi_arena_begin_share(arena, 32);
+    assert_null(pi_arena_copy(arena, text, 64));
+    assert_true(pi_arena_share_reached(arena));
+    pi_arena_end_share(arena);
+    assert_ptr_equal(pi_arena_alloc(arena, 64), text);
+    pi_arena_prefetch(arena, SIZE_MAX);
+    pi_arena_free_root(pi_arena_root(arena));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(allocations_are_zeroed_aligned_and_disjoint),
@@ -142,6 +170,7 @@ int main(void) {
         cmocka_unit_test(sizes_that_overflow_are_refused),
         cmocka_unit_test(memory_that_the_system_lacks_is_not_the_limit),
         cmocka_unit_test(arrays_and_copies),
+        cmocka_unit_test(what_was_read_into_the_room_stays_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -64,10 +64,10 @@ typedef struct switching_maker {
 
 static int32_t make(void *user, pi_bytes block, pi_arena *arena, procinspect_process_info *info) {
     switching_maker *maker = user;
+    unsigned char letter = block.length != 0 ? *(const unsigned char *)block.data : 0;
     procinspect_environment *environment = pi_arena_alloc(arena, sizeof *environment);
     assert_non_null(environment);
-    if (block.length != 0)
-        environment->count = *(const unsigned char *)block.data;
+    environment->count = letter;
     info->environment = environment;
     if (info->pid != maker->pid)
         return 0;

@@ -20,8 +20,9 @@
 
 enum {
     LONGEST_COMMAND_LINE = 1024 * 1024,
-    LONGEST_STATUS = 1024 * 1024, /* a process may be in 65,536 groups */
-    CUT_NAME_LENGTH = 15,         /* TASK_COMM_LEN less its NUL */
+    USUAL_ENVIRONMENT = 16 * 1024, /* or less */
+    LONGEST_STATUS = 1024 * 1024,  /* a process may be in 65,536 groups */
+    CUT_NAME_LENGTH = 15,          /* TASK_COMM_LEN less its NUL */
     MAX_OPEN_FILES = 1048576
 };
 
@@ -318,35 +319,61 @@ static int32_t make_environment(pi_process_reading *reading, pi_bytes block) {
     return 0;
 }
 
-static int32_t read_environ_members(pi_process_reading *reading, uint64_t members) {
+/* The file into the arena's room, where it then can stay, or into the reader's buffer if it doesn't
+ * fit there. */
+static int read_environ(const pi_process_reading *reading, pi_bytes *block) {
     pi_process_reader *reader = reading->reader;
     const pi_process_files *files = reading->program_files;
-    int result = pi_environ_file_read(files->directory, pi_reading_path(files, "environ").text,
-                                      &reader->bytes);
-    if (result != 0 || reader->bytes.length == 0) {
+    const pi_file_path path = pi_reading_path(files, "environ");
+    size_t size;
+    char *room = pi_arena_room(reader->arena, USUAL_ENVIRONMENT, &size);
+    if (room != NULL) {
+        /* A short read is the end of it, and there is place for a NUL behind it. */
+        ssize_t length = pi_proc_read_once(files->directory, path.text, room, size);
+        if (length < 0)
+            return -errno;
+        *block = (pi_bytes){room, (size_t)length};
+        if ((size_t)length < size)
+            return 0;
+    }
+    int result = pi_environ_file_read(files->directory, path.text, &reader->bytes);
+    *block = (pi_bytes){reader->bytes.data, reader->bytes.length};
+    return result;
+}
+
+static int read_environ_again(const pi_process_reading *reading, pi_bytes *block) {
+    pi_buffer *buffer = &reading->reader->bytes;
+    const pi_process_files *files = reading->program_files;
+    int result = pi_environ_file_read_again(files->directory, pi_reading_path(files, "stat").text,
+                                            pi_reading_path(files, "environ").text, buffer);
+    *block = (pi_bytes){buffer->data, buffer->length};
+    return result;
+}
+
+static int32_t read_environ_members(pi_process_reading *reading, uint64_t members) {
+    pi_bytes block = {0};
+    int result = read_environ(reading, &block);
+    if (result != 0 || block.length == 0) {
         int32_t turned = pi_reading_turn(reading, members);
         if (turned != 0)
             return turned;
     }
     /* Kernel threads and zombies: newer kernels answer ESRCH, or let root alone look. */
     if (result == -ESRCH || result == -EACCES || result == -EPERM)
-        reader->bytes.length = 0;
+        block.length = 0;
     else if (result != 0)
         return pi_reading_failed(reading, members, -result);
-    if (reader->bytes.length == 0 && !pi_reading_is_known_kernel_thread(reading)) {
+    if (block.length == 0 && !pi_reading_is_known_kernel_thread(reading)) {
         pi_stat_text text;
         pi_stat stat;
         /* A zombie has forgotten what it was; a process without variables is neither. */
         if (pi_reading_stat(reading, &text, &stat) != 0 || pi_stat_is_dead(&stat))
             return pi_reading_explain_nothing(reading, members, -result);
         if (result == 0 && !stat.is_kernel_thread)
-            result =
-                pi_environ_file_read_again(files->directory, pi_reading_path(files, "stat").text,
-                                           pi_reading_path(files, "environ").text, &reader->bytes);
+            result = read_environ_again(reading, &block);
         if (result != 0 && !stat.is_kernel_thread)
             return pi_reading_failed(reading, members, -result);
     }
-    pi_bytes block = {reader->bytes.data, reader->bytes.length};
     if ((members & PROCINSPECT_PROCESS_SITE_ROLE) != 0)
         set_site_role(reading->info, block);
     return (members & PROCINSPECT_PROCESS_ENVIRONMENT) != 0 ? make_environment(reading, block) : 0;

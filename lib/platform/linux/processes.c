@@ -91,6 +91,13 @@ static size_t share_of_one(const pi_arena *arena, size_t process_count) {
     return part > SHORT_PARTS ? part - SHORT_PARTS : 0;
 }
 
+/* Has the processor fetch where a process's answers go while the kernel is asked for them: in a
+ * long list they are spread over more memory than a cache holds. As much as the last one took. */
+static void prefetch_answers(const pi_arena *arena, size_t last_size) {
+    enum { LARGEST = 8 * 1024 };
+    pi_arena_prefetch(arena, last_size < LARGEST ? last_size : LARGEST);
+}
+
 static int32_t read_all(pi_process_reader *reader, uint64_t user_id, uint64_t begin_ticks,
                         const pi_numbers *pids, procinspect_process_list *list) {
     const procinspect_process_info **items =
@@ -99,6 +106,7 @@ static int32_t read_all(pi_process_reader *reader, uint64_t user_id, uint64_t be
         return exhausted(reader);
     size_t count = 0;
     procinspect_process_info *info = NULL;
+    size_t last_size = 0;
     for (size_t i = 0; i < pids->count; i++) {
         if (pids->items[i] == 0)
             continue;
@@ -107,6 +115,8 @@ static int32_t read_all(pi_process_reader *reader, uint64_t user_id, uint64_t be
         if (info == NULL)
             return exhausted(reader);
         info->pid = pids->items[i];
+        prefetch_answers(reader->arena, last_size);
+        size_t left = pi_arena_remaining(reader->arena);
         reader->share = share_of_one(reader->arena, pids->count - i);
         int32_t code = read_one(reader, user_id, begin_ticks, info);
         if (code < 0)
@@ -117,6 +127,7 @@ static int32_t read_all(pi_process_reader *reader, uint64_t user_id, uint64_t be
         }
         items[count++] = info;
         info = NULL;
+        last_size = left - pi_arena_remaining(reader->arena);
     }
     *list = (procinspect_process_list){.items = items, .count = count};
     return PROCINSPECT_OK;
