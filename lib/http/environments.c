@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -26,6 +27,25 @@ static int32_t parse_filter(pi_http_text text, const char **filter, procinspect_
     return PROCINSPECT_OK;
 }
 
+/* What is GONE is told as not running. A zombie is still listed, and whoever asks for what it had
+ * is told what it is: NOT_FOUND, which says so, or the code as it is. */
+static int32_t explain_gone(const procinspect_process *process, int32_t code,
+                            procinspect_error *error) {
+    const procinspect_process_info *info;
+    const uint64_t members = PROCINSPECT_PROCESS_STATE | PROCINSPECT_PROCESS_PARENT;
+    if (code != PROCINSPECT_ERROR_GONE ||
+        procinspect_process_info_read(process, members, &info, NULL) != PROCINSPECT_OK)
+        return code;
+    if ((info->known & members) == members && info->os_state == 'Z')
+        code = pi_error_set(error, PROCINSPECT_ERROR_NOT_FOUND, 0,
+                            "Process %" PRId32 " has ended and is a zombie: its environment is "
+                            "gone. It stays listed until its parent, %" PRId32
+                            ", waits for it; end the parent if it doesn't.",
+                            info->pid, info->parent_pid);
+    procinspect_process_info_free(info);
+    return code;
+}
+
 static int32_t read_environment(pi_http_exchange *exchange, const char *filter, bool redact,
                                 const procinspect_environment **environment,
                                 procinspect_error *error) {
@@ -37,7 +57,8 @@ static int32_t read_environment(pi_http_exchange *exchange, const char *filter, 
     procinspect_environment_query_init(&query, sizeof query);
     query.flags = redact ? PROCINSPECT_ENVIRONMENT_QUERY_REDACT : 0;
     query.name_contains = filter;
-    code = procinspect_environment_read(process, &query, environment, error);
+    code = explain_gone(process, procinspect_environment_read(process, &query, environment, error),
+                        error);
     procinspect_process_free(process);
     return code;
 }

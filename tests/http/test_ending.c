@@ -89,7 +89,8 @@ static void others_without_memory_are_still_told(void **state) {
         json_decref(modules);
         static const char all[] = "/api/processes/4242/environments/all";
         if (others[i].state == 'Z') { /* it had one, and has forgotten it */
-            assert_problem(request(http, "GET", all), 404, "is not running");
+            assert_problem(request(http, "GET", all), 404,
+                           "Process 4242 has ended and is a zombie: its environment is gone.");
         } else {
             json_t *environment = get_json(http, all);
             assert_int_equal(json_object_size(environment), 0);

@@ -211,7 +211,7 @@ static void a_process_of_another_user_is_refused(void **state) {
     close(pipe_ends[1]);
 }
 
-static void a_zombie_has_no_modules_and_a_waited_for_child_is_gone(void **state) {
+static void a_zombie_is_told_as_one_and_a_waited_for_child_is_gone(void **state) {
     (void)state;
     procinspect_http *http = make_permissive();
     int zombie = start_child();
@@ -225,10 +225,14 @@ static void a_zombie_has_no_modules_and_a_waited_for_child_is_gone(void **state)
     assert_int_equal(json_integer_value(json_object_get(object, "working_set")), -1);
     assert_string_equal(text_of(object, "file_name"), "N/A");
     json_decref(object);
+    char environment[96], says[96];
+    snprintf(environment, sizeof environment, "%s/environments/all", path);
+    snprintf(says, sizeof says, "until its parent, %d, waits for it", (int)getpid());
+    assert_problem(request(http, "GET", environment), 404, says);
     assert_int_equal(waitpid(zombie, NULL, 0), zombie);
-    char says[64];
     snprintf(says, sizeof says, "Process with an Id of %d is not running.", zombie);
     assert_problem(request(http, "GET", path), 404, says);
+    assert_problem(request(http, "GET", environment), 404, says);
     procinspect_http_free(http);
 }
 
@@ -269,7 +273,7 @@ int main(void) {
         cmocka_unit_test(names_that_the_host_redacts_stay_in_the_library),
         cmocka_unit_test(a_host_can_refuse),
         cmocka_unit_test(a_process_of_another_user_is_refused),
-        cmocka_unit_test(a_zombie_has_no_modules_and_a_waited_for_child_is_gone),
+        cmocka_unit_test(a_zombie_is_told_as_one_and_a_waited_for_child_is_gone),
         cmocka_unit_test(without_descriptors_it_is_503),
     };
     return cmocka_run_group_tests(tests, make_child, stop_child);
