@@ -17,7 +17,7 @@ enum {
 
 typedef struct chunk {
     struct chunk *next;
-    size_t mapped_size; /* 0: it is malloc's */
+    size_t mapped_size; /* 0: it is calloc's */
 } chunk;
 
 struct pi_arena {
@@ -25,6 +25,7 @@ struct pi_arena {
     pi_chunk_store *store; /* nullable: where the largest chunks come from and go to */
     unsigned char *free_begin;
     size_t free_size;
+    bool is_zero;     /* what is free, as the system gave it */
     size_t next_size; /* of the next chunk */
     size_t used;
     size_t limit;
@@ -45,6 +46,7 @@ pi_arena *pi_arena_new(size_t root_size, size_t limit_bytes) {
         return NULL;
     arena->free_begin = (unsigned char *)arena + head + aligned(root_size);
     arena->free_size = 1024;
+    arena->is_zero = true;
     arena->limit = limit_bytes;
     arena->share_end = SIZE_MAX;
     arena->next_size = SMALLEST_CHUNK;
@@ -109,10 +111,10 @@ static void *map_huge(void) {
     return mapped + before;
 }
 
-/* A chunk of this size, head included, filled with anything. */
+/* A zeroed chunk of this size, head included. */
 static chunk *new_chunk(size_t size) {
     bool is_mapped = size >= MAPPED_CHUNK && size <= LARGEST_CHUNK;
-    chunk *added = !is_mapped ? malloc(size) : size == LARGEST_CHUNK ? map_huge() : map(size);
+    chunk *added = !is_mapped ? calloc(1, size) : size == LARGEST_CHUNK ? map_huge() : map(size);
     if (added == NULL)
         return NULL;
     if (is_mapped)
@@ -124,19 +126,18 @@ static chunk *new_chunk(size_t size) {
 /* The next chunk of those that are filled one after another. */
 static chunk *next_chunk(pi_arena *arena) {
     size_t size = arena->next_size;
-    chunk *added = NULL;
-    if (size >= MAPPED_CHUNK && arena->store != NULL)
-        added = pi_chunk_store_take(arena->store);
-    if (added != NULL)
-        added->mapped_size = size = LARGEST_CHUNK;
-    else
-        added = new_chunk(size);
+    bool may_be_stored = size >= MAPPED_CHUNK && arena->store != NULL;
+    chunk *stored = may_be_stored ? pi_chunk_store_take(arena->store) : NULL;
+    if (stored != NULL)
+        stored->mapped_size = size = LARGEST_CHUNK;
+    chunk *added = stored != NULL ? stored : new_chunk(size);
     if (added == NULL)
         return NULL;
     size_t head = aligned(sizeof(chunk));
     arena->next_size = size < LARGEST_PAGED_CHUNK ? size * 2 : LARGEST_CHUNK;
     arena->free_begin = (unsigned char *)added + head;
     arena->free_size = size - head;
+    arena->is_zero = stored == NULL;
     return added;
 }
 
@@ -181,7 +182,7 @@ void *pi_arena_alloc_unset(pi_arena *arena, size_t size) {
 
 void *pi_arena_alloc(pi_arena *arena, size_t size) {
     void *result = pi_arena_alloc_unset(arena, size);
-    return result != NULL ? memset(result, 0, size) : NULL;
+    return result != NULL && !arena->is_zero ? memset(result, 0, size) : result;
 }
 
 void pi_arena_prefetch(const pi_arena *arena, size_t size) {
@@ -203,6 +204,7 @@ void *pi_arena_alloc_array(pi_arena *arena, size_t count, size_t size) {
 char *pi_arena_room(pi_arena *arena, size_t at_least, size_t *room) {
     if (arena->free_size < at_least)
         return NULL;
+    arena->is_zero = false;
     *room = arena->free_size;
     return (char *)arena->free_begin;
 }
