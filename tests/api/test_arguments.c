@@ -48,7 +48,7 @@ static void wrong_context_options(void **state) {
     static const char *const null_name[] = {"A", NULL};
     procinspect_error error;
     procinspect_context_options options;
-    for (int i = 0; i < 7; i++) {
+    for (int i = 0; i < 8; i++) {
         procinspect_context_options_init(&options, sizeof options);
         if (i == 0)
             options.allow = 0x8;
@@ -56,6 +56,8 @@ static void wrong_context_options(void **state) {
             options.user_scope = 2;
         if (i == 2)
             options.reserved = 1;
+        if (i == 7)
+            options.reserved2 = 1;
         if (i == 3)
             options.redacted_name_count = 1; /* and no names */
         if (i == 4) {
@@ -65,7 +67,7 @@ static void wrong_context_options(void **state) {
         if (i == 5)
             options.struct_size = 0;
         if (i == 6)
-            options.struct_size = sizeof options - 8;
+            options.struct_size = 72; /* without authorize_user, which the first version had */
         assert_int_equal(make(&options, &error), PROCINSPECT_ERROR_INVALID_ARGUMENT);
     }
     assert_int_equal(procinspect_context_new(NULL, NULL, &error),

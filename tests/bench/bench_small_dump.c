@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include <dirent.h>
-#include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ptrace.h>
-#include <sys/uio.h>
-#include <sys/user.h>
-#include <sys/wait.h>
 
 #include <procinspect.h>
 
 #include "bench/bench.h"
+#include "bench/stop_floor.h"
 
 /* A small dump of a process with 64 threads: how long it stands still, and how long the call takes,
  * against a program that does no more than stop the same threads, read their registers and let them
@@ -18,59 +13,7 @@
 
 enum { THREADS = 64, ROUNDS = 41 };
 
-typedef struct durations {
-    double pause;
-    double wall;
-} durations;
-
-static void list_threads(int pid, int threads[THREADS]) {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/task", pid);
-    DIR *directory = opendir(path);
-    size_t count = 0;
-    if (directory == NULL)
-        bench_fail("%s can't be opened", path);
-    for (struct dirent *entry; (entry = readdir(directory)) != NULL;)
-        if (entry->d_name[0] != '.' && count < THREADS)
-            threads[count++] = atoi(entry->d_name);
-    closedir(directory);
-    if (count != THREADS)
-        bench_fail("the target has %zu threads", count);
-}
-
-static void read_registers(int thread) {
-    static struct user_regs_struct general;
-    static unsigned char floating[4096];
-    struct iovec into = {&general, sizeof general};
-    if (ptrace(PTRACE_GETREGSET, thread, NT_PRSTATUS, &into) != 0)
-        bench_fail("PTRACE_GETREGSET");
-    into = (struct iovec){floating, sizeof floating};
-    if (ptrace(PTRACE_GETREGSET, thread, NT_PRFPREG, &into) != 0)
-        bench_fail("PTRACE_GETREGSET");
-}
-
-static durations stop_and_go(int pid) {
-    int threads[THREADS];
-    double begin = bench_now();
-    list_threads(pid, threads);
-    for (size_t i = 0; i < THREADS; i++)
-        if (ptrace(PTRACE_SEIZE, threads[i], 0, 0) != 0)
-            bench_fail("PTRACE_SEIZE: needs ptrace access to a child");
-    double stopping = bench_now();
-    for (size_t i = 0; i < THREADS; i++)
-        ptrace(PTRACE_INTERRUPT, threads[i], 0, 0);
-    for (size_t i = 0; i < THREADS; i++)
-        if (waitpid(threads[i], NULL, __WALL) != threads[i])
-            bench_fail("waitpid");
-    for (size_t i = 0; i < THREADS; i++)
-        read_registers(threads[i]);
-    for (size_t i = 0; i < THREADS; i++)
-        ptrace(PTRACE_DETACH, threads[i], 0, 0);
-    double end = bench_now();
-    return (durations){end - stopping, end - begin};
-}
-
-static durations small_dump(const procinspect_process *process) {
+static stop_durations small_dump(const procinspect_process *process) {
     procinspect_dump *dump;
     procinspect_error error;
     double begin = bench_now();
@@ -82,7 +25,7 @@ static durations small_dump(const procinspect_process *process) {
         bench_fail("the dump has %u threads", report->thread_count);
     double pause = (double)report->pause_ns / 1e9;
     procinspect_dump_free(dump);
-    return (durations){pause, wall};
+    return (stop_durations){pause, wall};
 }
 
 static procinspect_process *open_process(procinspect_context **context, int pid) {
@@ -102,13 +45,13 @@ int main(void) {
     int pid = bench_threads_start(THREADS);
     procinspect_context *context;
     procinspect_process *process = open_process(&context, pid);
-    stop_and_go(pid);
+    stop_floor(pid, THREADS);
     small_dump(process);
     for (unsigned round = 0; round < ROUNDS; round++) {
-        durations of[2];
+        stop_durations of[2];
         for (unsigned i = 0; i < 2; i++) {
             unsigned turn = (i + round) % 2;
-            of[turn] = turn == 0 ? stop_and_go(pid) : small_dump(process);
+            of[turn] = turn == 0 ? stop_floor(pid, THREADS) : small_dump(process);
         }
         for (unsigned i = 0; i < 2; i++) {
             pauses[i][round] = of[i].pause;

@@ -41,7 +41,9 @@ class Odd(ContractCase):
         self.assertIsNone(process["command_line"])
         for member in ("command_line", "environment_variables", "is_webjob"):
             self.assertIn("zombie", process["unavailable"][member], member)
-        self.problem(f"/api/processes/{pid}/environments/all", 404, "is not running")
+        answer = self.host.get(f"/api/processes/{pid}/environments/all")
+        pattern = f"Process {pid} has ended and is a zombie: .* its parent, {parent.pid}, waits"
+        self.assert_problem(answer, 404, pattern)
         self.assertEqual(process["name"], "true" if process["name"] == "true" else "sh")
         self.assertEqual(process["parent"], f"{self.host.origin}/api/processes/{parent.pid}")
         self.assertIn(process["href"], self.ok(f"/api/processes/{parent.pid}")["children"])
@@ -72,7 +74,7 @@ class Odd(ContractCase):
                 statuses.add(answer.status)
                 if answer.status == 404:
                     pattern = f"^Process with an Id of {target.pid} is not running.$"
-                    if path == "/dump":
+                    if path in ("/environments/all", "/dump"):
                         pattern += f"|^Process {target.pid} has ended and is a zombie"
                     self.assert_problem(answer, 404, pattern, path)
                 elif path != "/dump":

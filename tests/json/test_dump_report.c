@@ -22,6 +22,8 @@ static void members_have_their_own_names(void **state) {
         .size_bytes = UINT64_MAX,
         .memory_bytes = 5,
         .unreadable_memory_bytes = 6,
+        .shared_memory_bytes = 17,
+        .pause_copy_ns = 18,
         .thread_count = 7,
         .module_count = 8,
         .restarted_call_count = UINT32_MAX,
@@ -41,9 +43,11 @@ static void members_have_their_own_names(void **state) {
         json->text,
         "{\"pid\":1,\"requested_type\":2,\"effective_type\":3,\"way\":1,"
         "\"size_bytes\":9223372036854775807,\"memory_bytes\":5,\"unreadable_memory_bytes\":6,"
+        "\"shared_memory_bytes\":17,"
         "\"thread_count\":7,\"module_count\":8,\"restarted_call_count\":4294967295,"
         "\"captured_at_unix_ns\":-10,\"pause_ns\":11,\"pause_stop_ns\":12,"
-        "\"pause_registers_ns\":13,\"pause_memory_ns\":14,\"pause_resume_ns\":15,\"total_ns\":16,"
+        "\"pause_registers_ns\":13,\"pause_memory_ns\":14,\"pause_copy_ns\":18,\"pause_resume_ns\":"
+        "15,\"total_ns\":16,"
         "\"notes\":[{\"kind\":\"left_out\",\"tid\":0,\"text\":\"a\"},"
         "{\"kind\":\"shortened\",\"tid\":11,\"text\":\"b\"},"
         "{\"kind\":\"unreadable\",\"tid\":0,\"text\":\"c\xef\xbf\xbd\"},"

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -74,8 +75,8 @@ static pid_t only_child_of(pid_t pid) {
 
 /* Counts in all pages of words[0], one after the other, and says in words[1] how often. */
 static void writing_body(child_board *board) {
-    uint64_t *memory = mmap(NULL, LARGE_BYTES, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint64_t *memory =
+        mmap(NULL, LARGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         _exit(1);
     atomic_store(&board->words[0], (uint64_t)(uintptr_t)memory);
@@ -277,6 +278,41 @@ static void test_its_growth_is_limited(void **state) {
     child_end(&child);
 }
 
+/* The memory that nobody but this process has. */
+static uint64_t private_bytes(pid_t pid) {
+    char path[64], line[128];
+    uint64_t kib = 0, value;
+    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "Private_%*[A-Za-z]: %" SCNu64, &value) == 1)
+            kib += value;
+    fclose(file);
+    return kib * 1024;
+}
+
+static void still_body(child_board *board) {
+    unsigned char *memory =
+        mmap(NULL, LARGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        _exit(1);
+    memset(memory, 0x5a, LARGE_BYTES);
+    atomic_store(&board->words[0], (uint64_t)(uintptr_t)memory);
+    beating_body(board);
+}
+
+static void test_to_read_it_takes_no_memory(void **state) {
+    (void)state;
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(still_body);
+    pi_capture_request request = request_of_all();
+    pi_snapshot *snapshot = capture(child.process, &request); /* which reads all of it */
+    assert_true(private_bytes(only_child_of(child.pid)) < LARGE_BYTES / 4);
+    pi_snapshot_free(snapshot);
+    child_end(&child);
+}
+
 /* What the process does after the capture changes nothing. */
 static void test_it_outlives_the_process(void **state) {
     (void)state;
@@ -344,6 +380,7 @@ int main(void) {
         cmocka_unit_test(test_a_killed_copy_is_an_error),
         cmocka_unit_test(test_its_age_is_limited),
         cmocka_unit_test(test_its_growth_is_limited),
+        cmocka_unit_test(test_to_read_it_takes_no_memory),
         cmocka_unit_test(test_it_outlives_the_process),
         cmocka_unit_test(test_the_own_process),
     };

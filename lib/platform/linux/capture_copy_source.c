@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -21,7 +20,6 @@ typedef struct copy_source {
     pi_memory_source source; /* first: what is handed out is a pointer to it */
     pi_capture_work *work;
     pi_helper_staying *staying;
-    int32_t pid;
     int pidfd;
     const pi_memory_range *ranges;
     size_t range_count;
@@ -77,24 +75,21 @@ static bool has_ended(const copy_source *copy) {
     return poll(&ended, 1, 0) != 0;
 }
 
-/* A page that the one call can't read: the file reads what no permission lets be read. Zero where
- * that can't either. How many bytes that was. */
-static size_t read_page(const copy_source *copy, uint64_t address, unsigned char *to,
-                        size_t length) {
-    size_t in_page = PAGE_BYTES - (size_t)(address % PAGE_BYTES);
-    size_t wanted = in_page < length ? in_page : length;
-    ssize_t got = pread(copy->work->hold.copy->memory_file, to, wanted, (off_t)address);
-    size_t done = got > 0 ? (size_t)got : 0;
-    memset(to + done, 0, wanted - done);
-    return wanted;
-}
-
+/*
+ * By the file, and not by process_vm_readv: since Linux 5.19 that has a page that process and copy
+ * share copied before it is read, and so the copy would come to take as much memory as it is large.
+ * A page that can't be read is zero.
+ */
 static void read_from_copy(const copy_source *copy, uint64_t address, unsigned char *to,
                            size_t length) {
     while (length != 0) {
-        struct iovec here = {to, length}, there = {(void *)(uintptr_t)address, length};
-        ssize_t got = process_vm_readv(copy->pid, &here, 1, &there, 1, 0);
-        size_t done = got > 0 ? (size_t)got : read_page(copy, address, to, length);
+        ssize_t got = pread(copy->work->hold.copy->memory_file, to, length, (off_t)address);
+        size_t done = got > 0 ? (size_t)got : 0;
+        if (done == 0) {
+            size_t in_page = PAGE_BYTES - (size_t)(address % PAGE_BYTES);
+            done = in_page < length ? in_page : length;
+            memset(to, 0, done);
+        }
         address += done;
         to += done;
         length -= done;
@@ -139,7 +134,7 @@ static int32_t read_bytes(const pi_memory_source *source, uint64_t address, void
         to += part;
         length -= part;
     }
-    /* Behind the reading: its number was the copy's all the time. */
+    /* Behind the reading: of one that has ended the file gives nothing. */
     return has_ended(copy) ? lost(copy->work->hold.copy, error) : PROCINSPECT_OK;
 }
 
@@ -174,7 +169,6 @@ int32_t pi_copy_source_new(pi_capture_work *work, pi_helper_staying *staying,
     *made = (copy_source){.source = {read_bytes, release},
                           .work = work,
                           .staying = staying,
-                          .pid = copy->pid,
                           .pidfd = (int)syscall(SYS_pidfd_open, copy->pid, 0),
                           .ranges = ranges,
                           .range_count = count,

@@ -10,9 +10,10 @@
 #include "platform/linux/stop_threads.h"
 
 enum {
-    USER_CODE_SEGMENT = 0x33,   /* 64-bit code */
-    GET_USER_DISPATCH = 0x4211, /* PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, of newer headers */
-    GET_RSEQ = 0x420f,          /* PTRACE_GET_RSEQ_CONFIGURATION */
+    USER_CODE_SEGMENT = 0x33,        /* 64-bit code */
+    STACK_GUARD_BYTES = 1024 * 1024, /* what the kernel keeps free below a stack that grows */
+    GET_USER_DISPATCH = 0x4211,      /* PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, of newer headers */
+    GET_RSEQ = 0x420f,               /* PTRACE_GET_RSEQ_CONFIGURATION */
     STATUS_BYTES = 4096,
     LINK_BYTES = 64
 };
@@ -101,18 +102,25 @@ static bool ends_with_stack(const char *line, const char *end) {
     return true;
 }
 
+/* How far down frames may go: the main thread's stack grows, unless something lies below. */
+static uint64_t lowest_of(const pi_area *area, const pi_area *below, bool is_main_stack) {
+    bool has_room = area->start - below->end >= STACK_GUARD_BYTES + PI_INJECT_FRAME_MOST_BYTES;
+    return is_main_stack && has_room ? area->start - PI_INJECT_FRAME_MOST_BYTES : area->start;
+}
+
 /* One pass over the mappings, which can be many: where the stack of each candidate ends. */
 static void find_stacks(const pi_fork *fork, pi_fork_candidate *candidates, uint32_t count) {
     const char *at = fork->maps, *line = at, *end = at + fork->maps_length;
     pi_area area, below = {0};
     for (; pi_area_next(&at, end, &area); below = area, line = at) {
-        bool is_sure = ends_with_stack(line, at) ||
-                       (below.end == area.start && below.permissions == 0 && below.end != 0);
+        bool is_main_stack = ends_with_stack(line, at);
+        bool is_sure =
+            is_main_stack || (below.end == area.start && below.permissions == 0 && below.end != 0);
         for (uint32_t i = 0; i < count && is_stack(&area); i++) {
             uint64_t pointer = fork->registers[candidates[i].index].general.rsp;
             if (pointer <= area.start || pointer > area.end)
                 continue;
-            candidates[i].stack_lowest = area.start;
+            candidates[i].stack_lowest = lowest_of(&area, &below, is_main_stack);
             candidates[i].has_sure_stack = is_sure;
         }
     }

@@ -202,7 +202,12 @@ bool pi_inject_push_frame(const pi_inject_origin *origin, pi_inject_frame *frame
     frame->saved_address = frame->child_address;
     frame->saved_bytes = (size_t)(top - frame->child_address);
     if (area.bytes == 0 || frame->saved_bytes > sizeof frame->saved ||
-        frame->child_address < origin->lowest || !save(origin->pid, frame))
+        frame->child_address < origin->lowest)
+        return false;
+    /* A stack that grows does so for whom the kernel takes for its thread, a tracer that is. */
+    uint64_t word;
+    raw_ptrace(PTRACE_PEEKDATA, origin->tid, frame->child_address & ~UINT64_C(7), (uintptr_t)&word);
+    if (!save(origin->pid, frame))
         return false;
     if (write_frames(origin, frame, &area, vectors))
         return true;
