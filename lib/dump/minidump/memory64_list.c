@@ -24,8 +24,7 @@ void pi_write_memory64_list(pi_minidump *minidump) {
         return;
     uint64_t begin = layout->position;
     uint64_t data = begin + pi_memory64_list_size_bytes(&minidump->placement);
-    const uint64_t alignment = minidump->placement.alignment;
-    data = (data + alignment - 1) & ~(alignment - 1);
+    data = (data + PI_MINIDUMP_DATA_ALIGNMENT - 1) & ~(uint64_t)(PI_MINIDUMP_DATA_ALIGNMENT - 1);
     pi_layout_u64(layout, minidump->placement.count);
     pi_layout_u64(layout, data);
     put_those(minidump, 1);

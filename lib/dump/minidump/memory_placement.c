@@ -5,7 +5,6 @@
 
 #include "dump/minidump/minidump.h"
 
-/* Whole pages begin at a page of the file: a system copies them to its cache in half the time. */
 enum { PAGE_BYTES = 4096, CODE_BYTES = 128 };
 
 /* Of a stack, what stands where MemoryList can address it in any case. */
@@ -142,7 +141,8 @@ static uint64_t set_positions(const pi_snapshot *snapshot, uint64_t begin,
     uint64_t position = begin + pi_thread_list_size_bytes(snapshot) +
                         pi_memory_list_size_bytes(placement) +
                         pi_memory64_list_size_bytes(placement);
-    position = (position + placement->alignment - 1) & ~(uint64_t)(placement->alignment - 1);
+    position =
+        (position + PI_MINIDUMP_DATA_ALIGNMENT - 1) & ~(uint64_t)(PI_MINIDUMP_DATA_ALIGNMENT - 1);
     place_those(placement, 0, place_those(placement, 1, position));
     uint64_t end = 0;
     for (size_t i = 0; i < placement->count; i++) {
@@ -169,9 +169,7 @@ static void place_full(const pi_snapshot *snapshot, const needs *all, uint64_t b
 }
 
 int pi_placement_make(const pi_snapshot *snapshot, uint64_t begin, pi_placement *placement) {
-    int is_full = pi_snapshot_has_full_memory(snapshot);
-    *placement = (pi_placement){.is_full = is_full,
-                                .alignment = is_full ? PAGE_BYTES : PI_MINIDUMP_DATA_ALIGNMENT};
+    *placement = (pi_placement){.is_full = pi_snapshot_has_full_memory(snapshot)};
     needs all = {0};
     size_t parts = placement->is_full ? 4 * snapshot->thread_count : 0;
     placement->items = calloc(snapshot->memory_count + parts + 1, sizeof *placement->items);

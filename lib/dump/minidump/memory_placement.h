@@ -24,8 +24,7 @@ typedef struct pi_placed_range {
 typedef struct pi_placement {
     pi_placed_range *items; /* malloc'ed; by ascending address, disjoint */
     size_t count;
-    int is_full;        /* there is a Memory64List */
-    unsigned alignment; /* of its first byte in the file */
+    int is_full; /* there is a Memory64List */
 } pi_placement;
 
 /* The file's first `begin` bytes are known; the lists come behind them, and then the memory. 0 when

@@ -99,7 +99,7 @@ static void write_memory(pi_minidump *minidump) {
     pi_write_thread_list(minidump);
     pi_write_memory_list(minidump);
     pi_write_memory64_list(minidump);
-    pi_layout_align(layout, minidump->placement.alignment);
+    pi_layout_align(layout, PI_MINIDUMP_DATA_ALIGNMENT);
     write_those(minidump, 1);
     write_those(minidump, 0);
     pi_placement_free(&minidump->placement);

@@ -28,6 +28,7 @@ typedef struct reaping {
     uint32_t left;
     uint32_t tried;
     bool takes_any; /* also threads that run, or whose stack isn't sure */
+    bool is_alive;  /* there is a thread that may yet do it */
     bool is_done;
 } reaping;
 
@@ -118,6 +119,7 @@ static pi_stop_result visit_thread(pi_stop *stop, const char *name, void *argume
     if (tid == 0)
         return PI_STOP_OK;
     char state = pi_stop_os_state(stop, tid);
+    work->is_alive = work->is_alive || (state != 'Z' && state != 'X' && state != 0);
     bool may_stop = state == 'S' || state == 'T' || (work->takes_any && state == 'R');
     if (may_stop)
         try_thread(work, tid);
@@ -126,6 +128,7 @@ static pi_stop_result visit_thread(pi_stop *stop, const char *name, void *argume
 
 static void reap_once(reaping *work) {
     work->fork->maps_length = 0;
+    work->is_alive = false;
     for (int pass = 0; pass < 2 && !work->is_done; pass++) {
         work->takes_any = pass == 1;
         work->tried = 0;
@@ -138,7 +141,7 @@ uint32_t pi_copy_reap(pi_fork *fork, const int32_t *pids, uint32_t count) {
     reaping work = {.fork = fork, .pids = pids, .count = count, .left = count};
     uint64_t until_ns = raw_now_ns() + retry_limit_ns;
     reap_once(&work);
-    while (!work.is_done && raw_now_ns() < until_ns) {
+    while (!work.is_done && work.is_alive && raw_now_ns() < until_ns) {
         pi_inject_sleep(retry_step_ns);
         reap_once(&work);
     }
