@@ -10,7 +10,7 @@ import sys
 
 import public_headers
 
-MAX_LINES = 450
+MAX_LINES = 400
 
 # The layers that each layer may include besides itself and the public headers.
 LAYERS = {
