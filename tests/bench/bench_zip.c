@@ -13,7 +13,7 @@
 /* A zip of an image in memory, beside the same by minizip alone, as its users write one: both at
  * the same level, into nothing. */
 
-enum { ROUNDS = 15, MIB = 1024 * 1024, CODE_BYTES = 16 * MIB, IMAGE_BYTES = 64 * MIB, LEVEL = 1 };
+enum { ROUNDS = 51, MIB = 1024 * 1024, CODE_BYTES = 8 * MIB, IMAGE_BYTES = 32 * MIB, LEVEL = 1 };
 
 typedef struct image {
     const char *name;
