@@ -31,10 +31,12 @@ static pi_fork_result note_thread(pi_stop *stop, pi_stop_thread *thread, pi_inje
     return PI_FORK_GONE;
 }
 
-/* No exit signal: no SIGCHLD, and no wait of the process's finds it, but one with __WALL. */
+/* No exit signal: no SIGCHLD, and no wait of the process's finds it, but one with __WALL. Not with
+ * CLONE_FS: a process that shares its root directory with another may not enter a mount namespace,
+ * and an execve of its gains no rights. */
 static pi_inject_result call_clone(pi_fork *fork) {
     pi_inject *inject = &fork->inject;
-    const uint64_t arguments[4] = {CLONE_FILES | CLONE_FS, inject->frame.child_address};
+    const uint64_t arguments[4] = {CLONE_FILES, inject->frame.child_address};
     long answer = -ECANCELED;
     pi_inject_result result = pi_inject_call(inject, SYS_clone, arguments, &answer);
     fork->fork_ns = inject->call_ns;
