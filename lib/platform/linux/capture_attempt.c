@@ -26,7 +26,7 @@ enum { SNAPSHOT_LIMIT_BYTES = 512 * 1024 * 1024 };
 #define CANCELLATION_LIMIT_NS UINT64_C(2000000000)
 
 /* And has a copy to end. */
-#define COPY_END_LIMIT_NS UINT64_C(10000000000)
+#define COPY_END_LIMIT_NS UINT64_C(50000000000)
 
 int32_t pi_capture_exhausted(const pi_arena *arena, procinspect_error *error) {
     if (!pi_arena_limit_reached(arena))
@@ -193,6 +193,10 @@ static int32_t run_helper(pi_capture_state *capture, pi_capture_work *work,
     work->is_kept = job.keeps_memory;
     if (code == PROCINSPECT_OK)
         code = pi_capture_judge(capture, hold, error);
+    /* A helper that was told to stop has ended the copy. */
+    if (code == PROCINSPECT_OK && hold->copy != NULL &&
+        pi_cancellation_is_requested(capture->request->cancellation))
+        code = pi_error_cancelled(error);
     if (code == PROCINSPECT_OK && hold->copy != NULL)
         code = pi_copy_choose(hold, error);
     return code;

@@ -20,13 +20,30 @@ enum {
 
 static const uint64_t growth_interval_ns = UINT64_C(1000000000);
 static const uint64_t settle_limit_ns = UINT64_C(20000000000);
-static const uint64_t end_limit_ns = UINT64_C(30000000000);
+static const uint64_t end_limit_ns = UINT64_C(45000000000);
 
+/* A descriptor, or -1: copy.failed_errno. */
 static int open_of_copy(pi_hold *hold, const char *name) {
     char path[PI_COPY_PATH_BYTES];
     pi_copy_path(path, hold->copy->pid, name);
     long file = pi_helper_open(hold->stop.helper, hold->proc, path, O_RDONLY);
-    return file < 0 ? -1 : (int)file;
+    if (file >= 0)
+        return (int)file;
+    hold->copy->failed_errno = (int32_t)-file;
+    return -1;
+}
+
+static pi_hold_result open_files(pi_hold *hold) {
+    pi_copy *copy = hold->copy;
+    copy->memory_file = open_of_copy(hold, "/mem");
+    if (copy->memory_file >= 0)
+        copy->pagemap_file = open_of_copy(hold, "/pagemap");
+    if (copy->pagemap_file >= 0)
+        copy->growth_file = open_of_copy(hold, "/smaps_rollup");
+    if (copy->growth_file >= 0)
+        return PI_HOLD_DONE;
+    copy->failed = PI_FORK_REFUSED;
+    return PI_HOLD_NOT_COPIED;
 }
 
 /* The copy of the host: it has the helper's code and stack, and waits here for its end. */
@@ -47,12 +64,15 @@ static long fork_host(void) {
     return pid;
 }
 
-static pi_fork_result make_copy_of_host(pi_copy *copy) {
+static pi_fork_result make_copy_of_host(pi_hold *hold) {
+    pi_copy *copy = hold->copy;
     uint64_t begin_ns = raw_now_ns();
     long pid = fork_host();
     copy->fork_ns = raw_now_ns() - begin_ns;
     copy->pid = pid < 0 ? 0 : (int32_t)pid;
     copy->failed_errno = pid < 0 ? (int32_t)-pid : 0;
+    if (pid > 0)
+        pi_copy_mark_for_oom(hold->stop.helper, hold->proc, copy->pid);
     return pid < 0 ? PI_FORK_REFUSED : PI_FORK_DONE;
 }
 
@@ -70,7 +90,7 @@ static pi_fork_result make_copy_of_target(pi_hold *hold) {
 
 static pi_hold_result make_copy(pi_hold *hold) {
     pi_copy *copy = hold->copy;
-    copy->failed = copy->is_of_host ? make_copy_of_host(copy) : make_copy_of_target(hold);
+    copy->failed = copy->is_of_host ? make_copy_of_host(hold) : make_copy_of_target(hold);
     switch (copy->failed) {
     case PI_FORK_DONE:
         break;
@@ -81,14 +101,7 @@ static pi_hold_result make_copy(pi_hold *hold) {
     default:
         return PI_HOLD_NOT_COPIED;
     }
-    copy->memory_file = open_of_copy(hold, "/mem");
-    copy->pagemap_file = open_of_copy(hold, "/pagemap");
-    copy->growth_file = open_of_copy(hold, "/smaps_rollup");
-    if (copy->memory_file >= 0 && copy->pagemap_file >= 0)
-        return PI_HOLD_DONE;
-    copy->failed = PI_FORK_REFUSED;
-    copy->failed_errno = ESRCH;
-    return PI_HOLD_NOT_COPIED;
+    return open_files(hold);
 }
 
 /* The text of maps as it is by now serves the search only. */
@@ -119,6 +132,8 @@ void pi_copy_prepare(pi_hold *hold) {
 static int make_record(pi_hold *hold, int pagemap) {
     pi_page_record *record = &hold->copy->record;
     record->type = hold->choice.type;
+    record->always = hold->plan.ranges;
+    record->always_count = hold->plan.range_count;
     record->maps = hold->maps;
     record->maps_length = hold->maps_length;
     record->copy_memory = hold->copy->memory_file;
@@ -127,22 +142,6 @@ static int make_record(pi_hold *hold, int pagemap) {
     pi_pages_begin(record->pages, pagemap);
     pi_pages_begin(record->copy_pages, hold->copy->pagemap_file);
     return pi_record_make(record);
-}
-
-/* As much of it as there is room for. */
-static void choose_held(pi_hold *hold) {
-    pi_copy *copy = hold->copy;
-    size_t count = pi_record_held_ranges(&copy->record, copy->held, PI_RECORD_MAX_RUNS);
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < count; i++) {
-        bytes += copy->held[i].size_bytes;
-        if (bytes > hold->plan.budget_bytes) {
-            copy->record.left_out_bytes +=
-                copy->record.held_bytes - (bytes - copy->held[i].size_bytes);
-            count = i;
-        }
-    }
-    copy->held_count = count;
 }
 
 pi_hold_result pi_hold_copy(pi_hold *hold) {
@@ -156,7 +155,8 @@ pi_hold_result pi_hold_copy(pi_hold *hold) {
     raw_close((int)pagemap);
     if (failed != 0)
         return pi_hold_pages_failed(hold, failed);
-    choose_held(hold);
+    hold->copy->held_count = pi_record_choose_held(&hold->copy->record, hold->plan.budget_bytes,
+                                                   hold->copy->held, PI_RECORD_MAX_RUNS);
     return pi_hold_read_ranges(hold, hold->copy->held, hold->copy->held_count);
 }
 
@@ -228,6 +228,20 @@ static void end_copy_of_host(pi_copy *copy, bool has_ended_already) {
         continue;
 }
 
+static void take_mark_off(int file) {
+    long flags = file < 0 ? -1 : raw_call(SYS_fcntl, file, F_GETFL, 0, 0);
+    if (flags >= 0) /* each mark has this one */
+        raw_call(SYS_fcntl, file, F_SETFL, flags & ~(long)O_APPEND, 0);
+}
+
+static void hand_over(pi_copy *copy) {
+    take_mark_off(copy->memory_file);
+    take_mark_off(copy->pagemap_file);
+    take_mark_off(copy->growth_file);
+    take_mark_off(copy->task_directory);
+    atomic_store(&copy->hands_over, true);
+}
+
 static void end_copy(pi_hold *hold, bool has_ended_already) {
     pi_helper_clean_up(hold->stop.helper, end_limit_ns);
     if (hold->copy->is_of_host)
@@ -238,7 +252,7 @@ static void end_copy(pi_hold *hold, bool has_ended_already) {
 
 void pi_copy_give_up(pi_hold *hold) {
     end_copy(hold, false);
-    atomic_store(&hold->copy->hands_over, true);
+    hand_over(hold->copy);
 }
 
 void pi_copy_keep(pi_hold *hold) {
@@ -248,7 +262,7 @@ void pi_copy_keep(pi_hold *hold) {
     bool stands = copy->is_of_host || pi_copy_settle(&copy->fork);
     atomic_store(&copy->state, stands ? PI_COPY_LIVES : PI_COPY_WAS_KILLED);
     pi_helper_stop_watchdog(helper);
-    atomic_store(&copy->hands_over, true);
+    hand_over(copy);
     pi_helper_report(helper);
     pi_copy_state state = stands ? watch(hold) : PI_COPY_WAS_KILLED;
     atomic_store(&copy->state, (int)state);

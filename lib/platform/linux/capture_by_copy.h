@@ -35,9 +35,10 @@ typedef struct pi_copy {
     uint64_t fork_ns;
     size_t held_count; /* of the ranges that hold.data holds */
     /* In the host's table, and its own to close once the helper has ended, if hands_over is set;
-     * -1 for none. Before that they have the helper's mark. */
+     * -1 for none. Before that they have the helper's mark, and none after it: another helper may
+     * have it by then. */
     atomic_bool hands_over;
-    int task_directory; /* the process's, for the helper */
+    int task_directory;                 /* the process's, for the helper */
     int memory_file;                    /* the copy's mem */
     int pagemap_file;                   /* and its pagemap */
     int growth_file;                    /* and smaps_rollup, which the helper reads */

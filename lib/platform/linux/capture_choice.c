@@ -15,8 +15,9 @@ typedef enum area_share {
 } area_share;
 
 /* Adds what is not in it yet. Ranges come by ascending addresses, or what is below the last one is
- * dropped. */
-static void add(pi_choice *choice, uint64_t start, uint64_t end) {
+ * dropped. Where there is no room for it, and for what of `always` is still to come, it is left
+ * out, and what of that lies in it isn't. */
+static void add(pi_choice *choice, uint64_t start, uint64_t end, size_t kept_free) {
     if (start < choice->chosen_end)
         start = choice->chosen_end;
     if (start >= end)
@@ -25,14 +26,16 @@ static void add(pi_choice *choice, uint64_t start, uint64_t end) {
         choice->count != 0 && start == choice->chosen_end &&
         choice->ranges[choice->count - 1].address + choice->ranges[choice->count - 1].size_bytes ==
             start;
-    choice->chosen_end = end;
     choice->total_bytes += end - start;
-    if (touches)
+    if (touches) {
         choice->ranges[choice->count - 1].size_bytes += end - start;
-    else if (choice->count < choice->capacity)
+    } else if (choice->count + kept_free < choice->capacity) {
         choice->ranges[choice->count++] = (pi_memory_range){start, end - start};
-    else
+    } else {
         choice->left_out_bytes += end - start;
+        return;
+    }
+    choice->chosen_end = end;
 }
 
 static void add_always_up_to(pi_choice *choice, uint64_t address) {
@@ -40,7 +43,7 @@ static void add_always_up_to(pi_choice *choice, uint64_t address) {
         const pi_memory_range *range = &choice->always[choice->always_next];
         if (range->address > address)
             return;
-        add(choice, range->address, range->address + range->size_bytes);
+        add(choice, range->address, range->address + range->size_bytes, 0);
     }
 }
 
@@ -58,7 +61,7 @@ static void add_chosen(pi_choice *choice, uint64_t start, uint64_t end) {
         }
         if (start < part_end) {
             add_always_up_to(choice, start);
-            add(choice, start, part_end);
+            add(choice, start, part_end, choice->always_count - choice->always_next);
         }
         start = next;
     }

@@ -60,12 +60,11 @@ static bool comes_to_stand(const pi_fork *fork) {
     }
 }
 
-static bool mark_for_oom(const pi_fork *fork) {
+bool pi_copy_mark_for_oom(const pi_helper *helper, int proc, int32_t pid) {
     static const char mark[] = PI_COPY_OOM_MARK;
     char path[PI_COPY_PATH_BYTES];
-    pi_copy_path(path, fork->copy_pid, "/oom_score_adj");
-    long file = raw_call(SYS_openat, fork->proc, (long)path,
-                         O_WRONLY | O_CLOEXEC | fork->stop->helper->mark, 0);
+    pi_copy_path(path, pid, "/oom_score_adj");
+    long file = raw_call(SYS_openat, proc, (long)path, O_WRONLY | O_CLOEXEC | helper->mark, 0);
     if (file < 0)
         return false;
     long written = raw_call(SYS_write, file, (long)mark, sizeof mark - 1, 0);
@@ -107,7 +106,7 @@ bool pi_copy_settle(pi_fork *fork) {
     if (!comes_to_stand(fork))
         return false;
     /* The mark before it ends by a signal: by it its zombie is told from others. */
-    fork->has_oom_mark = mark_for_oom(fork);
+    fork->has_oom_mark = pi_copy_mark_for_oom(fork->stop->helper, fork->proc, fork->copy_pid);
     tie_to_helper(fork);
     /* It has lost its way to an end of its own, and doesn't need that any more. */
     pi_inject_pop_frame(fork->copy_pid, &fork->inject.frame);
@@ -135,5 +134,5 @@ bool pi_copy_end(pi_fork *fork) {
     fork->copy_pid = 0;
     if (fork->copy_pid_in_target == 0) /* its number there was never told */
         return pi_copy_reap_old(fork) == 0;
-    return pi_copy_reap(fork, &fork->copy_pid_in_target, 1) == 0;
+    return pi_copy_reap(fork, &fork->copy_pid_in_target, 1, true) == 0;
 }

@@ -16,8 +16,11 @@ enum { PI_COPY_PATH_BYTES = 48, PI_COPY_MOST_OLD = 16 };
 /* "1234/oom_score_adj" of pid and "/oom_score_adj" */
 void pi_copy_path(char path[PI_COPY_PATH_BYTES], int32_t pid, const char *file);
 
+/* Makes it the first to go where memory is short. */
+bool pi_copy_mark_for_oom(const pi_helper *helper, int proc, int32_t pid);
+
 /* Has the process wait for these children, by their numbers in its own pid namespace: how many are
- * left. */
-uint32_t pi_copy_reap(pi_fork *fork, const int32_t *pids, uint32_t count);
+ * left. is_patient: tries again for some seconds where others have its threads. */
+uint32_t pi_copy_reap(pi_fork *fork, const int32_t *pids, uint32_t count, bool is_patient);
 
 #endif

@@ -134,5 +134,5 @@ uint32_t pi_copy_reap_old(pi_fork *fork) {
     zombie_search search = {.fork = fork, .has_mark = has_mark(fork, fork->stop->pid)};
     number_in_namespace(fork, fork->stop->pid, 0, &search.namespaces);
     pi_stop_list(fork->stop, visit_parent, &search);
-    return search.count == 0 ? 0 : pi_copy_reap(fork, search.pids, search.count);
+    return search.count == 0 ? 0 : pi_copy_reap(fork, search.pids, search.count, false);
 }

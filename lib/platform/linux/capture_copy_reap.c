@@ -121,6 +121,8 @@ static pi_stop_result visit_thread(pi_stop *stop, const char *name, void *argume
     char state = pi_stop_os_state(stop, tid);
     work->is_alive = work->is_alive || (state != 'Z' && state != 'X' && state != 0);
     bool may_stop = state == 'S' || state == 'T' || (work->takes_any && state == 'R');
+    if (pi_helper_must_stop(stop->helper))
+        return PI_STOP_MUST_END;
     if (may_stop)
         try_thread(work, tid);
     return work->is_done || work->tried >= MOST_TRIED ? PI_STOP_MUST_END : PI_STOP_OK;
@@ -137,9 +139,9 @@ static void reap_once(reaping *work) {
 }
 
 /* Another helper may have its threads for a moment: for another dump, or to reap, too. */
-uint32_t pi_copy_reap(pi_fork *fork, const int32_t *pids, uint32_t count) {
+uint32_t pi_copy_reap(pi_fork *fork, const int32_t *pids, uint32_t count, bool is_patient) {
     reaping work = {.fork = fork, .pids = pids, .count = count, .left = count};
-    uint64_t until_ns = raw_now_ns() + retry_limit_ns;
+    uint64_t until_ns = raw_now_ns() + (is_patient ? retry_limit_ns : 0);
     reap_once(&work);
     while (!work.is_done && work.is_alive && raw_now_ns() < until_ns) {
         pi_inject_sleep(retry_step_ns);

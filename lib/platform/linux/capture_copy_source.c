@@ -2,7 +2,9 @@
 #include "platform/linux/capture_copy_source.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -61,7 +63,12 @@ int32_t pi_copy_choose(pi_hold *hold, procinspect_error *error) {
     choice->always = hold->plan.ranges;
     choice->always_count = hold->plan.range_count;
     pi_pages_begin(choice->pages, copy->pagemap_file);
-    if (pi_choice_make(choice) < 0 || atomic_load(&copy->state) != PI_COPY_LIVES)
+    /* Of one that has ended no page seems to exist. */
+    char byte;
+    bool has_memory = pi_choice_make(choice) == 0 &&
+                      (choice->count == 0 ||
+                       pread(copy->memory_file, &byte, 1, (off_t)choice->ranges[0].address) != 0);
+    if (!has_memory || atomic_load(&copy->state) != PI_COPY_LIVES)
         return lost(copy, error);
     pi_plan_extend_stacks(&hold->plan, choice->ranges, choice->count);
     hold->ranges = choice->ranges;
@@ -72,28 +79,49 @@ int32_t pi_copy_choose(pi_hold *hold, procinspect_error *error) {
 
 static bool has_ended(const copy_source *copy) {
     struct pollfd ended = {copy->pidfd, POLLIN, 0};
-    return poll(&ended, 1, 0) != 0;
+    return poll(&ended, 1, 0) == 1 || atomic_load(&copy->work->hold.copy->state) != PI_COPY_LIVES;
 }
+
+/* It stands, and waits; or it is on its way to its end, and its memory may be gone in part. */
+static bool is_being_ended(const copy_source *copy) {
+    char path[32], text[256];
+    snprintf(path, sizeof path, "%d/stat", (int)copy->work->hold.copy->pid);
+    int file = openat(copy->work->hold.proc, path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = file < 0 ? 0 : read(file, text, sizeof text - 1);
+    pi_close(file);
+    text[length > 0 ? length : 0] = '\0';
+    const char *name_end = strrchr(text, ')');
+    char state = name_end != NULL && name_end[1] == ' ' ? name_end[2] : 'X';
+    return state != 't' && state != 'S';
+}
+
+/* How a part of the copy's memory was read. */
+typedef enum copy_reading { READ_WELL, READ_IN_PART, READ_NOTHING } copy_reading;
 
 /*
  * By the file, and not by process_vm_readv: since Linux 5.19 that has a page that process and copy
  * share copied before it is read, and so the copy would come to take as much memory as it is large.
- * A page that can't be read is zero.
+ * A page that can't be read (EIO) is zero. Where there is no memory any more the file is at its
+ * end.
  */
-static void read_from_copy(const copy_source *copy, uint64_t address, unsigned char *to,
-                           size_t length) {
+static copy_reading read_from_copy(const copy_source *copy, uint64_t address, unsigned char *to,
+                                   size_t length) {
+    copy_reading reading = READ_WELL;
     while (length != 0) {
         ssize_t got = pread(copy->work->hold.copy->memory_file, to, length, (off_t)address);
-        size_t done = got > 0 ? (size_t)got : 0;
-        if (done == 0) {
-            size_t in_page = PAGE_BYTES - (size_t)(address % PAGE_BYTES);
-            done = in_page < length ? in_page : length;
+        if (got == 0)
+            return READ_NOTHING;
+        size_t done = got > 0 ? (size_t)got : PAGE_BYTES - (size_t)(address % PAGE_BYTES);
+        if (got < 0) {
+            done = done < length ? done : length;
             memset(to, 0, done);
+            reading = READ_IN_PART;
         }
         address += done;
         to += done;
         length -= done;
     }
+    return reading;
 }
 
 /* What of [address, address + length) can be read in one way: from the held range, whose bytes are
@@ -123,19 +151,23 @@ static int32_t read_bytes(const pi_memory_source *source, uint64_t address, void
     if (pi_memory_range_around(copy->ranges, copy->range_count, address, length) ==
         copy->range_count)
         return pi_capture_not_held(address, length, error);
-    while (length != 0) {
+    copy_reading reading = READ_WELL;
+    while (length != 0 && reading != READ_NOTHING) {
         const unsigned char *bytes;
         size_t part = one_way(copy, address, length, &bytes);
+        copy_reading of_part = READ_WELL;
         if (bytes != NULL)
             memcpy(to, bytes, part);
         else
-            read_from_copy(copy, address, to, part);
+            of_part = read_from_copy(copy, address, to, part);
+        reading = of_part > reading ? of_part : reading;
         address += part;
         to += part;
         length -= part;
     }
-    /* Behind the reading: of one that has ended the file gives nothing. */
-    return has_ended(copy) ? lost(copy->work->hold.copy, error) : PROCINSPECT_OK;
+    bool is_lost = reading == READ_NOTHING || has_ended(copy) ||
+                   (reading == READ_IN_PART && is_being_ended(copy));
+    return is_lost ? lost(copy->work->hold.copy, error) : PROCINSPECT_OK;
 }
 
 void pi_copy_drop(pi_capture_work *work, pi_helper_staying *staying) {

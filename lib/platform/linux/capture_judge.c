@@ -71,8 +71,13 @@ static int32_t refused(pi_capture_state *capture, const pi_hold *hold, procinspe
     return refused_thread(capture, hold->stop.refused_tid, hold->stop.refused_errno, error);
 }
 
-/* The kernel's answer to fork. */
+/* The kernel's answer to fork, or to opening the copy's files. */
 static int32_t fork_refused(int32_t pid, int cause, procinspect_error *error) {
+    if (cause == EMFILE || cause == ENFILE)
+        return pi_error_set(error, PROCINSPECT_ERROR_NO_RESOURCES, cause,
+                            "No file descriptor is left for the copy of process %d; it runs on. "
+                            "Raise RLIMIT_NOFILE of the host process.",
+                            (int)pid);
     if (cause == EAGAIN || cause == ENOMEM)
         return pi_error_set(
             error, cause == EAGAIN ? PROCINSPECT_ERROR_NO_RESOURCES : PROCINSPECT_ERROR_NO_MEMORY,
@@ -121,15 +126,17 @@ static int32_t not_copied(const pi_capture_state *capture, const pi_copy *copy,
                         (int)pid, no_fork_reason(copy->failed));
 }
 
-int32_t pi_capture_judge(pi_capture_state *capture, const pi_hold *hold, procinspect_error *error) {
+/* Than the one whose texts were read. */
+static bool is_another_program(const pi_capture_state *capture, const pi_hold *hold) {
     const pi_bytes *auxv = &capture->snapshot->texts[PI_TEXT_AUXILIARY_VECTOR];
+    return auxv->data != NULL &&
+           (auxv->length != hold->auxv_length || memcmp(auxv->data, hold->auxv, auxv->length) != 0);
+}
+
+int32_t pi_capture_judge(pi_capture_state *capture, const pi_hold *hold, procinspect_error *error) {
     switch (hold->result) {
     case PI_HOLD_DONE:
-        /* Another program than the one whose texts were read. */
-        return auxv->data != NULL && (auxv->length != hold->auxv_length ||
-                                      memcmp(auxv->data, hold->auxv, auxv->length) != 0)
-                   ? PI_CAPTURE_AGAIN
-                   : PROCINSPECT_OK;
+        return is_another_program(capture, hold) ? PI_CAPTURE_AGAIN : PROCINSPECT_OK;
     case PI_HOLD_REFUSED:
         return refused(capture, hold, error);
     case PI_HOLD_GONE:
@@ -146,7 +153,8 @@ int32_t pi_capture_judge(pi_capture_state *capture, const pi_hold *hold, procins
             "library takes.",
             (int)capture->process->pid, hold->maps_capacity >> 20);
     case PI_HOLD_NOT_COPIED:
-        return not_copied(capture, hold->copy, error);
+        return is_another_program(capture, hold) ? PI_CAPTURE_AGAIN
+                                                 : not_copied(capture, hold->copy, error);
     case PI_HOLD_MEMORY_LARGE:
         if (capture->request->way == PROCINSPECT_DUMP_WAY_AUTO) {
             capture->history->needs_copy = true;

@@ -26,7 +26,7 @@ typedef struct scan_argument {
 
 #define PAGEMAP_SCAN_REQUEST _IOWR('f', 16, scan_argument)
 
-enum { SCAN_FILE = 1 << 2, SCAN_PRESENT = 1 << 3, SCAN_SWAPPED = 1 << 4 };
+enum { SCAN_FILE = 1 << 2, SCAN_PRESENT = 1 << 3, SCAN_SWAPPED = 1 << 4, SCAN_ZERO = 1 << 5 };
 
 /* Since Linux 6.15; earlier ones refuse it. */
 #define SCAN_GUARD (UINT64_C(1) << 8)
@@ -64,7 +64,7 @@ static long scan(pi_pages *pages, uint64_t from, uint64_t to, uint64_t guard, ui
                               .category_inverted = guard,
                               .category_mask = guard,
                               .category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
-                              .return_mask = SCAN_FILE};
+                              .return_mask = SCAN_FILE | SCAN_ZERO};
     long count =
         raw_call(SYS_ioctl, pages->pagemap, (long)PAGEMAP_SCAN_REQUEST, (long)&argument, 0);
     *end = argument.walk_end;
@@ -122,6 +122,7 @@ static bool next_region(pi_pages *pages, uint64_t from, uint64_t to, pi_page_run
     run->start = found->start > from ? found->start : from;
     run->end = found->end < to ? found->end : to;
     run->is_of_file = (found->categories & SCAN_FILE) != 0;
+    run->is_zero = (found->categories & SCAN_ZERO) != 0;
     return true;
 }
 
@@ -145,6 +146,7 @@ static bool next_entries(pi_pages *pages, uint64_t from, uint64_t to, pi_page_ru
         at++;
     run->end = pages->known_from + at * PAGE_BYTES;
     run->is_of_file = kind != 0;
+    run->is_zero = false;
     return true;
 }
 

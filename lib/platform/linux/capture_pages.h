@@ -48,6 +48,7 @@ typedef struct pi_page_run {
     uint64_t start;
     uint64_t end;
     bool is_of_file; /* or shared; else they are the process's own, copied or anonymous */
+    bool is_zero;    /* were never written to: known by Linux 6.7, else false */
 } pi_page_run;
 
 /*

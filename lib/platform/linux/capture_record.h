@@ -23,6 +23,7 @@ typedef struct pi_recorded_area {
     uint64_t end;
     size_t first_run;
     size_t run_count;
+    bool is_shared;
     bool is_held;
 } pi_recorded_area;
 
@@ -30,7 +31,9 @@ typedef struct pi_recorded_area {
 #define PI_RECORD_MAX_RUNS ((size_t)256 * 1024)
 
 typedef struct pi_page_record {
-    uint32_t type;    /* only mappings of which it takes anything are looked at */
+    uint32_t type;                 /* only mappings of which it takes anything are looked at, */
+    const pi_memory_range *always; /* and those with any of these; ascending */
+    size_t always_count;
     const char *maps; /* the text of /proc/PID/maps */
     size_t maps_length;
     pi_pages *pages;      /* the process's */
@@ -42,9 +45,8 @@ typedef struct pi_page_record {
     size_t area_count;
     pi_page_run *runs; /* room for PI_RECORD_MAX_RUNS */
     size_t run_count;
-    uint64_t shared_bytes; /* of pages that are shared, and not held: the process goes on writing
-                            * to them */
-    uint64_t held_bytes;
+    uint64_t shared_bytes;   /* of pages that are shared, and not held: the process goes on writing
+                              * to them */
     uint64_t left_out_bytes; /* what there was no room for */
 } pi_page_record;
 
@@ -55,8 +57,10 @@ int pi_record_make(pi_page_record *record);
  * begins with 0, and `start` never becomes less. */
 const pi_recorded_area *pi_record_find(const pi_page_record *record, uint64_t start, size_t *next);
 
-/* The ranges to hold, ascending and disjoint, at most `capacity` of them; how many. */
-size_t pi_record_held_ranges(const pi_page_record *record, pi_memory_range *ranges,
+/* The ranges to hold, ascending and disjoint, at most `capacity` of them and as many bytes as there
+ * is room for; how many. What there is none for is counted: shared memory as what it is, the rest
+ * as left out. */
+size_t pi_record_choose_held(pi_page_record *record, uint64_t room_bytes, pi_memory_range *ranges,
                              size_t capacity);
 
 #endif

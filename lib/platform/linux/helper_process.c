@@ -60,8 +60,7 @@ static bool host_has_ended(const pi_helper *helper) {
 }
 
 bool pi_helper_must_stop(const pi_helper *helper) {
-    return !helper->is_cleaning_up &&
-           (atomic_load(&helper->must_stop) || host_has_ended(helper));
+    return !helper->is_cleaning_up && (atomic_load(&helper->must_stop) || host_has_ended(helper));
 }
 
 static void wait_for_go(pi_helper *helper) {
@@ -118,7 +117,9 @@ void pi_helper_clean_up(pi_helper *helper, uint64_t limit_ns) {
 }
 
 void pi_helper_stop_watchdog(pi_helper *helper) {
+    uint64_t alarm = signal_bit(SIGALRM);
     set_alarm(0);
+    raw_call(SYS_rt_sigprocmask, SIG_BLOCK, (long)&alarm, 0, SIGNAL_SET_BYTES);
     atomic_store(&helper->end_by_ns, 0);
 }
 
