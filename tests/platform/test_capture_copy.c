@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Captures by copy: what is read later is as it was, and how a copy comes to its end. */
-#include "platform/capture_child.h"
+#include "platform/copy_child.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,85 +20,11 @@
 
 #include <procinspect/dump.h>
 
-enum { PAGE = 4096, MIB = 1024 * 1024, LARGE_BYTES = 80 * MIB };
-
-static pi_capture_request request_of_all(void) {
-    pi_capture_request request = default_request();
-    request.type = PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY;
-    request.way = PROCINSPECT_DUMP_WAY_COPY;
-    return request;
-}
-
-static pi_snapshot *capture(const pi_process *process, const pi_capture_request *request) {
-    pi_snapshot *snapshot = NULL;
-    procinspect_error error;
-    if (pi_capture(process, request, &snapshot, &error) != 0)
-        fail_msg("%d: %s", error.code, error.message);
-    assert_sound_snapshot(snapshot);
-    return snapshot;
-}
-
-static int32_t read_memory(const pi_snapshot *snapshot, uint64_t address, size_t length,
-                           void *bytes, procinspect_error *error) {
-    return snapshot->source->read(snapshot->source, address, bytes, length, error);
-}
-
-static uint64_t word_at(const pi_snapshot *snapshot, uint64_t address) {
-    uint64_t word;
-    assert_int_equal(read_memory(snapshot, address, sizeof word, &word, NULL), 0);
-    return word;
-}
-
-/* The children of a process, the zombies among them too. */
-static size_t count_children(pid_t pid) {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    size_t count = 0;
-    for (int child; fscanf(file, "%d", &child) == 1;)
-        count++;
-    fclose(file);
-    return count;
-}
-
-static pid_t only_child_of(pid_t pid) {
-    char path[64];
-    int child = 0;
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    assert_int_equal(fscanf(file, "%d", &child), 1);
-    fclose(file);
-    return child;
-}
-
-/* Counts in all pages of words[0], one after the other, and says in words[1] how often. */
-static void writing_body(child_board *board) {
-    uint64_t *memory =
-        mmap(NULL, LARGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED)
-        _exit(1);
-    atomic_store(&board->words[0], (uint64_t)(uintptr_t)memory);
-    for (uint64_t round = 1;; round++) {
-        for (size_t i = 0; i < LARGE_BYTES / 8; i += PAGE / 8)
-            ((volatile uint64_t *)memory)[i] = round;
-        atomic_store(&board->words[1], round);
-        atomic_store(&board->ready, 1);
-    }
-}
-
-static void wait_for_rounds(const test_child *child, uint64_t rounds) {
-    uint64_t until = atomic_load(&child->board->words[1]) + rounds;
-    while (atomic_load(&child->board->words[1]) < until)
-        sleep_ms(1);
-}
-
 /* All pages are of one round, or of that and the next. */
 static void assert_of_one_moment(const pi_snapshot *snapshot, uint64_t memory) {
-    uint64_t before = word_at(snapshot, memory), last = before;
-    for (uint64_t at = 0; at < LARGE_BYTES; at += PAGE) {
-        uint64_t word = word_at(snapshot, memory + at);
+    uint64_t before = copy_word_at(snapshot, memory), last = before;
+    for (uint64_t at = 0; at < COPY_LARGE_BYTES; at += COPY_PAGE) {
+        uint64_t word = copy_word_at(snapshot, memory + at);
         assert_true(word == last || (word + 1 == before && last == before));
         last = word;
     }
@@ -108,13 +34,13 @@ static void test_it_is_of_one_moment(void **state) {
     (void)state;
     skip_unless_children_can_be_traced();
     test_child child = child_start(writing_body);
-    pi_capture_request request = request_of_all();
+    pi_capture_request request = copy_request();
     uint64_t memory = atomic_load(&child.board->words[0]);
     for (int i = 0; i < 5; i++) {
-        pi_snapshot *snapshot = capture(child.process, &request);
+        pi_snapshot *snapshot = copy_capture(child.process, &request);
         wait_for_rounds(&child, 2);
         assert_of_one_moment(snapshot, memory);
-        assert_true(word_at(snapshot, memory) < atomic_load(&child.board->words[1]));
+        assert_true(copy_word_at(snapshot, memory) < atomic_load(&child.board->words[1]));
         pi_snapshot_free(snapshot);
         assert_int_equal(count_children(child.pid), 0);
     }
@@ -125,14 +51,14 @@ static void test_the_size_chooses_it(void **state) {
     (void)state;
     skip_unless_children_can_be_traced();
     test_child child = child_start(writing_body);
-    pi_capture_request request = request_of_all();
+    pi_capture_request request = copy_request();
     request.way = PROCINSPECT_DUMP_WAY_AUTO;
-    pi_snapshot *snapshot = capture(child.process, &request);
+    pi_snapshot *snapshot = copy_capture(child.process, &request);
     assert_int_equal(snapshot->report.way, PROCINSPECT_DUMP_WAY_COPY);
     assert_true(snapshot->report.pause_copy_ns > 0);
     pi_snapshot_free(snapshot);
     request.hold_buffer_bytes = UINT64_C(4) << 30; /* sanitizers have much memory, too */
-    snapshot = capture(child.process, &request);
+    snapshot = copy_capture(child.process, &request);
     assert_int_equal(snapshot->report.way, PROCINSPECT_DUMP_WAY_HOLD);
     assert_true(snapshot->report.pause_copy_ns == 0);
     pi_snapshot_free(snapshot);
@@ -146,11 +72,11 @@ static void advised_body(child_board *board) {
     for (size_t i = 0; i < 3; i++) {
         int shared = i == 2 ? MAP_SHARED : MAP_PRIVATE;
         unsigned char *memory =
-            mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, shared | MAP_ANONYMOUS, -1, 0);
+            mmap(NULL, 4 * COPY_PAGE, PROT_READ | PROT_WRITE, shared | MAP_ANONYMOUS, -1, 0);
         if (memory == MAP_FAILED)
             _exit(1);
-        memset(memory, 0x11 * (int)(i + 1), 4 * PAGE);
-        if (i < 2 && madvise(memory, 4 * PAGE, advice[i]) != 0)
+        memset(memory, 0x11 * (int)(i + 1), 4 * COPY_PAGE);
+        if (i < 2 && madvise(memory, 4 * COPY_PAGE, advice[i]) != 0)
             _exit(1);
         atomic_store(&board->words[i], (uint64_t)(uintptr_t)memory);
     }
@@ -160,14 +86,14 @@ static void advised_body(child_board *board) {
         if (atomic_load(&board->words[7]) == 0)
             continue;
         for (size_t i = 0; i < 3; i++)
-            memset((void *)(uintptr_t)atomic_load(&board->words[i]), 0x77, 4 * PAGE);
+            memset((void *)(uintptr_t)atomic_load(&board->words[i]), 0x77, 4 * COPY_PAGE);
         atomic_store(&board->words[7], 0);
     }
 }
 
 static void assert_bytes(const pi_snapshot *snapshot, uint64_t address, int byte) {
-    unsigned char bytes[4 * PAGE];
-    assert_int_equal(read_memory(snapshot, address, sizeof bytes, bytes, NULL), 0);
+    unsigned char bytes[4 * COPY_PAGE];
+    assert_int_equal(copy_read(snapshot, address, sizeof bytes, bytes, NULL), 0);
     for (size_t i = 0; i < sizeof bytes; i++)
         assert_int_equal(bytes[i], byte);
 }
@@ -184,9 +110,9 @@ static void test_what_a_fork_lacks_is_held(void **state) {
     skip_unless_children_can_be_traced();
     for (int shared = 0; shared < 2; shared++) {
         test_child child = child_start(advised_body);
-        pi_capture_request request = request_of_all();
+        pi_capture_request request = copy_request();
         request.shared_while_stopped = shared != 0;
-        pi_snapshot *snapshot = capture(child.process, &request);
+        pi_snapshot *snapshot = copy_capture(child.process, &request);
         atomic_store(&child.board->words[7], 1);
         while (atomic_load(&child.board->words[7]) != 0)
             sleep_ms(1);
@@ -199,83 +125,6 @@ static void test_what_a_fork_lacks_is_held(void **state) {
         pi_snapshot_free(snapshot);
         child_end(&child);
     }
-}
-
-/* --- How it ends --- */
-
-static void test_a_freed_dump_leaves_nothing(void **state) {
-    (void)state;
-    skip_unless_children_can_be_traced();
-    test_child child = child_start(writing_body);
-    pi_capture_request request = request_of_all();
-    size_t descriptors = count_descriptors();
-    pi_snapshot *snapshots[8];
-    for (size_t i = 0; i < 8; i++)
-        snapshots[i] = capture(child.process, &request);
-    assert_int_equal(count_children(child.pid), 8);
-    for (size_t i = 0; i < 8; i++)
-        pi_snapshot_free(snapshots[i]);
-    assert_int_equal(count_children(child.pid), 0);
-    assert_int_equal(count_descriptors(), descriptors);
-    assert_int_equal(waitpid(-1, NULL, WNOHANG), 0); /* the child, and no other */
-    wait_for_rounds(&child, 1);
-    child_end(&child);
-}
-
-/* Until reading fails: the message. */
-static void read_until_lost(const pi_snapshot *snapshot, procinspect_error *error) {
-    uint64_t word;
-    while (read_memory(snapshot, snapshot->memory[0].address, sizeof word, &word, error) == 0)
-        sleep_ms(5);
-    assert_int_equal(error->code, PROCINSPECT_ERROR_IO);
-}
-
-static void test_a_killed_copy_is_an_error(void **state) {
-    procinspect_error error;
-    (void)state;
-    skip_unless_children_can_be_traced();
-    test_child child = child_start(writing_body);
-    pi_capture_request request = request_of_all();
-    pi_snapshot *snapshot = capture(child.process, &request);
-    kill(only_child_of(child.pid), SIGKILL);
-    read_until_lost(snapshot, &error);
-    assert_non_null(strstr(error.message, "was killed"));
-    pi_snapshot_free(snapshot);
-    assert_int_equal(count_children(child.pid), 0);
-    wait_for_rounds(&child, 1);
-    child_end(&child);
-}
-
-static void test_its_age_is_limited(void **state) {
-    procinspect_error error;
-    (void)state;
-    skip_unless_children_can_be_traced();
-    test_child child = child_start(beating_body);
-    pi_capture_request request = request_of_all();
-    request.max_copy_seconds = 1;
-    pi_snapshot *snapshot = capture(child.process, &request);
-    read_until_lost(snapshot, &error);
-    assert_non_null(strstr(error.message, "max_copy_seconds"));
-    pi_snapshot_free(snapshot);
-    assert_int_equal(count_children(child.pid), 0);
-    assert_beats(&child);
-    child_end(&child);
-}
-
-static void test_its_growth_is_limited(void **state) {
-    procinspect_error error;
-    (void)state;
-    skip_unless_children_can_be_traced();
-    test_child child = child_start(writing_body);
-    pi_capture_request request = request_of_all();
-    request.max_copy_growth_bytes = 8 * MIB;
-    pi_snapshot *snapshot = NULL;
-    if (pi_capture(child.process, &request, &snapshot, &error) == 0)
-        read_until_lost(snapshot, &error);
-    assert_non_null(strstr(error.message, "max_copy_growth_bytes"));
-    pi_snapshot_free(snapshot);
-    assert_int_equal(count_children(child.pid), 0);
-    child_end(&child);
 }
 
 /* The memory that nobody but this process has. */
@@ -294,10 +143,10 @@ static uint64_t private_bytes(pid_t pid) {
 
 static void still_body(child_board *board) {
     unsigned char *memory =
-        mmap(NULL, LARGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        mmap(NULL, COPY_LARGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         _exit(1);
-    memset(memory, 0x5a, LARGE_BYTES);
+    memset(memory, 0x5a, COPY_LARGE_BYTES);
     atomic_store(&board->words[0], (uint64_t)(uintptr_t)memory);
     beating_body(board);
 }
@@ -306,9 +155,9 @@ static void test_to_read_it_takes_no_memory(void **state) {
     (void)state;
     skip_unless_children_can_be_traced();
     test_child child = child_start(still_body);
-    pi_capture_request request = request_of_all();
-    pi_snapshot *snapshot = capture(child.process, &request); /* which reads all of it */
-    assert_true(private_bytes(only_child_of(child.pid)) < LARGE_BYTES / 4);
+    pi_capture_request request = copy_request();
+    pi_snapshot *snapshot = copy_capture(child.process, &request); /* which reads all of it */
+    assert_true(private_bytes(only_child_of(child.pid)) < COPY_LARGE_BYTES / 4);
     pi_snapshot_free(snapshot);
     child_end(&child);
 }
@@ -318,9 +167,9 @@ static void test_it_outlives_the_process(void **state) {
     (void)state;
     skip_unless_children_can_be_traced();
     test_child child = child_start(writing_body);
-    pi_capture_request request = request_of_all();
+    pi_capture_request request = copy_request();
     uint64_t memory = atomic_load(&child.board->words[0]);
-    pi_snapshot *snapshot = capture(child.process, &request);
+    pi_snapshot *snapshot = copy_capture(child.process, &request);
     siginfo_t end;
     kill(child.pid, SIGKILL);
     assert_int_equal(waitid(P_PID, (id_t)child.pid, &end, WEXITED | WNOWAIT), 0);
@@ -351,14 +200,14 @@ static void test_the_own_process(void **state) {
     atomic_store(&must_end, false);
     for (size_t i = 0; i < 4; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, count, &counters[i]), 0);
-    pi_capture_request request = request_of_all();
+    pi_capture_request request = copy_request();
     size_t descriptors = count_descriptors();
     for (int i = 0; i < 10; i++) {
-        pi_snapshot *snapshot = capture(process, &request);
-        uint64_t first = word_at(snapshot, (uint64_t)(uintptr_t)&counters[0]);
+        pi_snapshot *snapshot = copy_capture(process, &request);
+        uint64_t first = copy_word_at(snapshot, (uint64_t)(uintptr_t)&counters[0]);
         while (atomic_load(&counters[0]) == first)
             sleep_ms(1);
-        assert_true(word_at(snapshot, (uint64_t)(uintptr_t)&counters[0]) == first);
+        assert_true(copy_word_at(snapshot, (uint64_t)(uintptr_t)&counters[0]) == first);
         assert_int_equal(snapshot->report.thread_count, 5);
         pi_snapshot_free(snapshot);
         assert_int_equal(waitpid(-1, NULL, WNOHANG | __WALL), -1);
@@ -376,10 +225,6 @@ int main(void) {
         cmocka_unit_test(test_it_is_of_one_moment),
         cmocka_unit_test(test_the_size_chooses_it),
         cmocka_unit_test(test_what_a_fork_lacks_is_held),
-        cmocka_unit_test(test_a_freed_dump_leaves_nothing),
-        cmocka_unit_test(test_a_killed_copy_is_an_error),
-        cmocka_unit_test(test_its_age_is_limited),
-        cmocka_unit_test(test_its_growth_is_limited),
         cmocka_unit_test(test_to_read_it_takes_no_memory),
         cmocka_unit_test(test_it_outlives_the_process),
         cmocka_unit_test(test_the_own_process),

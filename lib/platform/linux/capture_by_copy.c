@@ -250,7 +250,17 @@ static void end_copy(pi_hold *hold, bool has_ended_already) {
         pi_copy_end(&hold->copy->fork);
 }
 
+static void close_file(int *file) {
+    if (*file >= 0)
+        raw_close(*file);
+    *file = -1;
+}
+
+/* The files first: where descriptors are scarce the end needs them. */
 void pi_copy_give_up(pi_hold *hold) {
+    close_file(&hold->copy->memory_file);
+    close_file(&hold->copy->pagemap_file);
+    close_file(&hold->copy->growth_file);
     end_copy(hold, false);
     hand_over(hold->copy);
 }
