@@ -123,15 +123,16 @@ enum {
  * thread that takes a dump of its own process WRITING_THREAD.
  */
 #define PROCINSPECT_DUMP_TYPE_WITH_THREAD_INFO UINT32_C(0x1000)
-/* Memory that can't be read is zero in the dump, and counted in the report: that is no error. It is
- * so whether asked for or not, and the effective type always has this bit. */
+/* Memory that can't be read is zero in the dump: that is no error. What is read while the target
+ * stands is counted in the report then. It is so whether asked for or not, and the effective type
+ * always has this bit. */
 #define PROCINSPECT_DUMP_TYPE_IGNORE_INACCESSIBLE_MEMORY UINT32_C(0x20000)
 /* All bits that a dump type can have; others are INVALID_ARGUMENT. */
 #define PROCINSPECT_DUMP_TYPE_ALL UINT32_C(0x1ffffff)
 
 typedef struct procinspect_dump_options {
     uint32_t struct_size; /* set by _init */
-    uint32_t flags;       /* PROCINSPECT_DUMP_ONLY_CHECK */
+    uint32_t flags;       /* PROCINSPECT_DUMP_… flags, as above */
     /* PROCINSPECT_DUMP_TYPE_… bits. What is in every dump, Normal: registers, stacks (from the
      * stack pointer less the red zone to the end of the mapping, at most 1 MiB a thread), 256 bytes
      * around each instruction pointer, names of threads, modules with build ids, and the texts of
@@ -155,56 +156,63 @@ PROCINSPECT_API void procinspect_dump_options_init(procinspect_dump_options *opt
  * then. More memory than max_dump_bytes allows is refused before the target is stopped, or after
  * that where it came to have more in that moment.
  *
- * By hold the target pauses for as long as it takes to read its memory, some 3 ms for 10 MiB; before
- * Linux 6.7 also some 1 ms for each GiB of addresses that it has mapped, used or not. The dump keeps
- * that much memory of the calling process: more than hold_buffer_bytes answers TOO_LARGE.
+ * By hold the target pauses for as long as it takes to read its memory, some 3 ms for 10 MiB;
+ * before Linux 6.7 also some 1 ms for each GiB of addresses that it has mapped, used or not. The
+ * dump keeps that much memory of the calling process: more than hold_buffer_bytes answers
+ * TOO_LARGE.
  *
- * By copy it pauses for about as long as a fork of its own would take. One of its threads, which
- * stands still, is made to fork; it is put back as it was before it runs again, also where helper or
- * host are killed at any moment of that. The copy never runs; the target gets no SIGCHLD for it, and
- * only its waits with __WALL or __WCLONE could see it. While the copy lives the target's first write
- * to each page costs a fault and a page more, and huge pages are split; the copy counts among the
- * target's memory cgroup and its user's processes, and is the kernel's first choice where memory is
- * short. It ends with the last reference to the dump, at max_copy_seconds or max_copy_growth_bytes
- * (context.h), or with the calling process; a helper process of that lives as long. What a copy
- * lacks (MADV_DONTFORK, MADV_WIPEONFORK, private huge pages of hugetlbfs) is read while the target
- * stands, up to hold_buffer_bytes. Shared memory (MAP_SHARED) is read when the dump is, and is in the
- * report as shared_memory_bytes. Pages that can't be read then are zero. A target can't be copied,
- * PERMISSION or UNSUPPORTED, where a seccomp filter would judge the call and the caller has no
- * CAP_SYS_ADMIN to suspend it, where its system calls are sent back to it, it has a shadow stack, a
- * userfaultfd that waits for news of forks, or no code to return through; NO_RESOURCES and NO_MEMORY
- * where the fork was refused.
+ * By copy it pauses for about as long as a fork of its own would take, and for a look at the pages
+ * of files and of shared memory that it has mapped (before Linux 6.7, at all addresses). One of its
+ * threads, which stands still, is made to fork; it is put back as it was before it runs again, also
+ * where helper or host are killed at any moment of that (but a call that answers EINTR to any stop
+ * may do so then, and a seccomp filter that was suspended may judge the call). The copy never runs;
+ * the target gets no SIGCHLD for it, and only its waits with __WALL or __WCLONE could see it. While
+ * the copy lives the target's first write to each page costs a fault and a page more, and huge
+ * pages are split; the copy counts among the target's memory cgroup and its user's processes, and
+ * is the kernel's first choice where memory is short. It ends with the last reference to the dump,
+ * at max_copy_seconds or max_copy_growth_bytes (context.h; of a target that has ended, all pages
+ * are the copy's), or with the calling process; a helper process of that lives as long, with the
+ * table of descriptors that the calling process had then, so that one that replaces itself (execve)
+ * should free its dumps before. What a copy lacks (MADV_DONTFORK, MADV_WIPEONFORK, private huge
+ * pages of hugetlbfs where they are anonymous or below /dev/hugepages) is read while the target
+ * stands, up to hold_buffer_bytes. Shared memory (MAP_SHARED) is read when the dump is, and is in
+ * the report as shared_memory_bytes. Pages that can't be read then are zero. A target can't be
+ * copied, PERMISSION or UNSUPPORTED, where a seccomp filter would judge the call and the caller has
+ * no CAP_SYS_ADMIN to suspend it, where its system calls are sent back to it, it has a shadow
+ * stack, a userfaultfd that waits for news of forks, or no code to return through; NO_RESOURCES and
+ * NO_MEMORY where the fork was refused.
  *
  * AUTO is hold where the memory, as it is right before the stop, fits hold_buffer_bytes, else copy.
  *
- * What had been
- * read of a target that ends meanwhile makes a dump, and the report notes it; GONE where it had not
- * come to that. Free with procinspect_dump_free; the process handle may be freed before.
+ * What had been read of a target that ends meanwhile makes a dump, and the report notes it; GONE
+ * where it had not come to that. Free with procinspect_dump_free; the process handle may be freed
+ * before.
  *
  * With PROCINSPECT_DUMP_ONLY_CHECK *dump stays as it is, and dump may be NULL; 0 says that nothing
  * speaks against a capture. What is checked: arguments, the policy (its authorize callback is
  * asked), that the context doesn't redact and is of the running system, type and way, that the
  * least a dump of so many threads takes is within max_dump_bytes, that the memory that the type
- * takes, were it taken now, is within that, and by hold within the context's hold_buffer_bytes, what
- * the target is
- * (ended, a zombie, a kernel thread, traced by another, another architecture), and whether the
- * kernel lets this process trace it (asked by opening /proc/PID/mem, which takes the right to
- * attach; rules of Yama included). What isn't: max_concurrent_dumps, of which no place is taken;
- * the time that it takes to stop it; a seccomp filter that forbids the host ptrace itself; whether
- * it can be copied; the final size.
+ * takes, were it taken now, is within that, and by hold within the context's hold_buffer_bytes,
+ * what the target is (ended, a zombie, a kernel thread, traced by another, another architecture),
+ * and whether the kernel lets this process trace it (asked by opening /proc/PID/mem, which takes
+ * the right to attach; rules of Yama included). What isn't: max_concurrent_dumps, of which no place
+ * is taken; the time that it takes to stop it; a seccomp filter that forbids the host ptrace
+ * itself; whether it can be copied; the final size.
  *
  * Errors: INVALID_ARGUMENT, POLICY (dumps not allowed), BUSY (max_concurrent_dumps), NOT_FOUND (a
  * zombie, of which nothing is left to dump), GONE, REPLACED, PERMISSION, TRACED, TOO_LARGE,
  * UNSUPPORTED (the type, the way, the target's architecture, a context with its own proc_root or
- * with redacted_names, a kernel thread, what can't be copied), TIMED_OUT (max_pause_ms), CANCELLED, IO, NO_MEMORY,
- * NO_RESOURCES. After every one of them the target runs as before.
+ * with redacted_names, a kernel thread, what can't be copied), TIMED_OUT (max_pause_ms), CANCELLED,
+ * IO, NO_MEMORY, NO_RESOURCES. After every one of them the target runs as before.
  */
 PROCINSPECT_API int32_t procinspect_dump_capture(const procinspect_process *process,
                                                  const procinspect_dump_options *options,
                                                  procinspect_dump **dump, procinspect_error *error);
 
 /* Gives up the caller's reference; streams over the dump keep theirs. The memory is returned with
- * the last. */
+ * the last. That of a dump by copy ends the copy, and has the target wait for it through one of its
+ * threads: milliseconds as a rule, up to 50 s where the target hangs in the kernel. Hosts with an
+ * event loop free dumps and their streams from their thread pool. */
 PROCINSPECT_API void procinspect_dump_free(procinspect_dump *dump);
 
 /* Size of the minidump file in bytes. It never changes. Any thread. */
