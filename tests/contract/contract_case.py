@@ -3,6 +3,7 @@
 usage of each: test_NAME.py HTTP_HOST LIBPROCINSPECT_SO THREADS_TARGET CHECK_MINIDUMP
 """
 
+import collections
 import os
 import shutil
 import signal
@@ -33,10 +34,20 @@ class ContractCase(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
-        wait_until(lambda: cls.host.descriptors() == cls.descriptors_at_start)
+        cls.wait_until_nothing_is_open()
         status, stderr = cls.host.stop()
         if status != 0 or stderr:
             raise AssertionError(f"the host ended with {status} and said: {stderr}")
+
+    @classmethod
+    def wait_until_nothing_is_open(cls):
+        """But what was at the start. A client's connection may take until the host's own limit."""
+        try:
+            wait_until(lambda: cls.host.descriptors() == cls.descriptors_at_start, timeout_s=60)
+        except AssertionError as error:
+            now = collections.Counter(cls.host.descriptors())
+            then = collections.Counter(cls.descriptors_at_start)
+            raise AssertionError(f"opened: {now - then}, closed: {then - now}") from error
 
     def ok(self, path, **more):
         """The JSON of an answer that succeeds."""
