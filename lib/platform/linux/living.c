@@ -78,14 +78,17 @@ static int find(int directory, const char *prefix, int32_t *tid, char *state) {
     pi_numbers tids = {0}, before = {0};
     snprintf(path, sizeof path, "%stask", prefix);
     int result = -EAGAIN;
+    bool seems_ended = false; /* the thread that was listed may have started one since */
     for (int pass = 0; pass < MAX_PASSES && result == -EAGAIN; pass++) {
+        bool seemed_ended = seems_ended;
         result = pi_proc_read_numbers(directory, path, MOST_THREADS, &tids);
         if (result != 0)
             result = is_shortage(result) ? result : -ESRCH;
         else
             result = find_among(directory, prefix, &tids, tid, state);
-        if (result == -ESRCH &&
-            (pass == 0 || has_newcomer(&tids, &before) || !has_ended(directory, prefix, &tids)))
+        seems_ended = result == -ESRCH && pass != 0 && !has_newcomer(&tids, &before) &&
+                      has_ended(directory, prefix, &tids);
+        if (result == -ESRCH && !(seems_ended && seemed_ended))
             result = -EAGAIN;
         free(before.items);
         before = tids;
