@@ -41,9 +41,9 @@ class ContractCase(unittest.TestCase):
 
     @classmethod
     def wait_until_nothing_is_open(cls):
-        """But what was at the start. A client's connection may take until the host's own limit."""
+        """But what was at the start."""
         try:
-            wait_until(lambda: cls.host.descriptors() == cls.descriptors_at_start, timeout_s=60)
+            wait_until(lambda: cls.host.descriptors() == cls.descriptors_at_start)
         except AssertionError as error:
             now = collections.Counter(cls.host.descriptors())
             then = collections.Counter(cls.descriptors_at_start)
