@@ -30,7 +30,7 @@ class ContractCase(unittest.TestCase):
             *cls.host_options, user_id=cls.host_user_id, environment=cls.host_environment
         )
         cls.addClassCleanup(cls.host.stop)
-        cls.descriptors_at_start = cls.host.descriptors()
+        cls.descriptors_at_start = cls.host.descriptors_at_rest()
 
     @classmethod
     def tearDownClass(cls):

@@ -151,6 +151,14 @@ class Host:
                 continue
         return sorted(re.sub(r"\d+", "N", link) for link in found)
 
+    def descriptors_at_rest(self):
+        """The same, while none of its threads is beginning: libc then asks how many processors there
+        are."""
+        while True:
+            found = self.descriptors()
+            if not any(link.startswith("/sys/devices/system/cpu/") for link in found):
+                return found
+
     def idle_descriptors(self):
         """The same, once it has closed its connections: only the listening socket is left."""
         for _ in range(1000):
