@@ -285,7 +285,7 @@ static int32_t take(pi_capture_state *capture, procinspect_error *error) {
 static int32_t check_target(pi_capture_state *capture, procinspect_error *error) {
     int32_t code = pi_capture_check_target(capture->process, &capture->history->own_helper, error);
     if (code == PROCINSPECT_ERROR_UNSUPPORTED && capture->history->has_lived)
-        return pi_capture_check_lives(capture->process, error);
+        return pi_living_check(capture->process, error);
     capture->history->has_lived |= code == PROCINSPECT_OK;
     return code;
 }
@@ -315,7 +315,7 @@ int32_t pi_capture_attempt(const pi_process *process, const pi_capture_request *
     bool has_vanished = code == PROCINSPECT_ERROR_NOT_FOUND || code == PROCINSPECT_ERROR_GONE ||
                         code == PROCINSPECT_ERROR_REPLACED;
     if (has_vanished) {
-        code = pi_capture_check_lives(process, error);
+        code = pi_living_check(process, error);
         if (code == PROCINSPECT_OK)
             code = PI_CAPTURE_AGAIN;
     }

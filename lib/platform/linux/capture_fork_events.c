@@ -11,15 +11,6 @@ enum {
     FORK_EVENTS = 1 << 1 /* UFFD_FEATURE_EVENT_FORK */
 };
 
-/* As getdents64 writes it. */
-typedef struct directory_entry {
-    uint64_t inode;
-    int64_t next;
-    uint16_t length;
-    uint8_t type;
-    char name[];
-} directory_entry;
-
 /* Whether the text begins so. */
 static bool begins_with(const char *text, const char *end, const char *beginning) {
     while (*beginning != '\0')
@@ -80,9 +71,9 @@ bool pi_fork_has_events(pi_helper *helper, int process_directory) {
         return false;
     while (!has_events &&
            (length = raw_call(SYS_getdents64, directory, (long)entries, sizeof entries, 0)) > 0) {
-        const directory_entry *entry;
+        const raw_directory_entry *entry;
         for (long at = 0; at < length && !has_events; at += entry->length) {
-            entry = (const directory_entry *)(const void *)(entries + at);
+            entry = (const raw_directory_entry *)(const void *)(entries + at);
             has_events = is_userfaultfd(process_directory, entry->name) &&
                          asks_for_forks(helper, process_directory, entry->name);
         }

@@ -8,7 +8,7 @@ static int32_t note_end(const pi_process *process, const pi_living *living, pi_a
     if (living->main_result == 0 && !living->main.has_begun_to_end)
         return PROCINSPECT_OK;
     procinspect_error ended;
-    if (pi_capture_check_lives(process, &ended) == PROCINSPECT_OK)
+    if (pi_living_check(process, &ended) == PROCINSPECT_OK)
         return PROCINSPECT_OK;
     if (!has_modules)
         return pi_error_set(error, ended.code, ended.os_errno, "%s", ended.message);

@@ -22,9 +22,6 @@ int32_t pi_capture_check_zombie(const pi_process *process, procinspect_error *er
 int32_t pi_capture_check_target(const pi_process *process, int32_t *own_helper,
                                 procinspect_error *error);
 
-/* 0 while any thread of the process lives, else GONE or REPLACED: a zombie is gone, too. */
-int32_t pi_capture_check_lives(const pi_process *process, procinspect_error *error);
-
 /* Programs of another architecture (UNSUPPORTED), what we may not look at (PERMISSION). `files` are
  * those of a living thread, tid (living.h). */
 int32_t pi_capture_check_architecture(const pi_process *process, const pi_process *files,

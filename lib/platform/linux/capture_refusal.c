@@ -13,6 +13,7 @@
 #include "base/cancellation.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "platform/linux/living.h"
 
 enum { CAPABILITY_SYS_PTRACE = 19, SECCOMP_FILTERED = 2, STATUS_BYTES = 8192 };
 
@@ -233,7 +234,8 @@ int32_t pi_capture_refused(const pi_process *process, int32_t tid, int os_errno,
     pi_refusal_facts facts = {.pid = process->pid, .os_errno = os_errno};
     char path[32];
     char text[STATUS_BYTES];
-    int32_t code = pi_process_check(process, error);
+    /* To one that is about to end nobody has rights, and its files are root's by then. */
+    int32_t code = pi_living_check(process, error);
     if (code != PROCINSPECT_OK)
         return code;
     snprintf(path, sizeof path, "task/%d/status", (int)tid);

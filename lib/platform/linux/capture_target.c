@@ -84,12 +84,3 @@ int32_t pi_capture_check_target(const pi_process *process, int32_t *own_helper,
         code = check_tracer(process, own_helper, error);
     return code;
 }
-
-int32_t pi_capture_check_lives(const pi_process *process, procinspect_error *error) {
-    int32_t code = pi_process_check(process, error);
-    if (code == PROCINSPECT_OK && !pi_living_has_any(process))
-        return pi_error_set(error, PROCINSPECT_ERROR_GONE, ESRCH,
-                            "Process %d ended while it was captured; list the processes again.",
-                            (int)process->pid);
-    return code;
-}

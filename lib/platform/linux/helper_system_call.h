@@ -17,6 +17,15 @@
 #error "stopping processes is written for x86-64; meson.build leaves these files out elsewhere"
 #endif
 
+/* As getdents64 writes it. */
+typedef struct raw_directory_entry {
+    uint64_t inode;
+    int64_t next;
+    uint16_t length;
+    uint8_t type;
+    char name[];
+} raw_directory_entry;
+
 static inline long raw_call6(long number, long a, long b, long c, long d, long e, long f) {
     register long r10 __asm__("r10") = d;
     register long r8 __asm__("r8") = e;

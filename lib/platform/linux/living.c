@@ -191,3 +191,12 @@ bool pi_living_has_any(const pi_process *process) {
     char state;
     return find(process->directory, "", &tid, &state) != -ESRCH;
 }
+
+int32_t pi_living_check(const pi_process *process, procinspect_error *error) {
+    int32_t code = pi_process_check(process, error);
+    if (code == PROCINSPECT_OK && !pi_living_has_any(process))
+        return pi_error_set(error, PROCINSPECT_ERROR_GONE, ESRCH,
+                            "Process %d ended while it was captured; list the processes again.",
+                            (int)process->pid);
+    return code;
+}

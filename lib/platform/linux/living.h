@@ -48,4 +48,7 @@ bool pi_living_may_help(int32_t code);
 /* True where the process has a thread that lives, be it the main thread or another. */
 bool pi_living_has_any(const pi_process *process);
 
+/* 0 while any thread of the process lives, else GONE or REPLACED: a zombie is gone, too. */
+int32_t pi_living_check(const pi_process *process, procinspect_error *error);
+
 #endif

@@ -9,15 +9,6 @@
 
 #include "platform/linux/helper_system_call.h"
 
-/* As getdents64 writes it. */
-typedef struct directory_entry {
-    uint64_t inode;
-    int64_t next;
-    uint16_t length;
-    uint8_t type;
-    char name[];
-} directory_entry;
-
 enum {
     SEIZE_ATTEMPTS = 3,
     PATH_BYTES = 48,
@@ -190,9 +181,9 @@ pi_stop_result pi_stop_list(pi_stop *stop,
                                PI_STOP_ENTRIES_BYTES, 0);
         if (length <= 0)
             return PI_STOP_OK; /* the end; or the process has ended, which a wait will tell */
-        const directory_entry *entry;
+        const raw_directory_entry *entry;
         for (long at = 0; at < length; at += entry->length) {
-            entry = (const directory_entry *)(const void *)(stop->entries + at);
+            entry = (const raw_directory_entry *)(const void *)(stop->entries + at);
             pi_stop_result result = visit(stop, entry->name, argument);
             if (result != PI_STOP_OK)
                 return result;
