@@ -15,6 +15,7 @@
 #include <procinspect.h>
 
 #include "bench/bench.h"
+#include "bench/dump_context.h"
 #include "bench/stop_floor.h"
 
 /*
@@ -209,11 +210,8 @@ static int compare_walls(const char *of, const subject *target,
 
 static int compare(const procinspect_context *context, const shape *of) {
     subject target = start(of);
-    procinspect_process *process;
-    procinspect_error error;
+    procinspect_process *process = bench_open_process(context, target.pid);
     char title[96];
-    if (procinspect_process_open(context, target.pid, &process, &error) != 0)
-        bench_fail("%s", error.message);
     snprintf(title, sizeof title, "%zu MiB in %s pages, %zu threads", of->mebibytes,
              of->is_huge ? "huge" : "4 KiB", of->threads);
     int missed = compare_pauses(title, &target, process) + compare_walls(title, &target, process);
@@ -225,14 +223,8 @@ static int compare(const procinspect_context *context, const shape *of) {
 int main(void) {
     static const shape shapes[] = {
         {64, 64, false}, {1024, 64, false}, {1024, 64, true}, {64, 1000, false}, {4096, 64, false}};
-    procinspect_context_options options;
-    procinspect_context *context;
-    procinspect_error error;
+    procinspect_context *context = bench_dump_context();
     int missed = 0;
-    procinspect_context_options_init(&options, sizeof options);
-    options.allow = PROCINSPECT_ALLOW_DUMP;
-    if (procinspect_context_new(&options, &context, &error) != 0)
-        bench_fail("%s", error.message);
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
         missed += compare(context, &shapes[i]);
     procinspect_context_free(context);

@@ -11,6 +11,7 @@
 #include <procinspect.h>
 
 #include "bench/bench.h"
+#include "bench/dump_context.h"
 
 /* A full dump by hold: how long the process stands still, against a program that stops it, copies
  * its one large mapping into memory that is there already, and lets it go. */
@@ -97,11 +98,8 @@ static double full_dump(const procinspect_process *process) {
 static int compare(const procinspect_context *context, size_t mebibytes) {
     static double pauses[2][ROUNDS];
     subject target = start(mebibytes * MIB);
-    procinspect_process *process;
-    procinspect_error error;
+    procinspect_process *process = bench_open_process(context, target.pid);
     char title[96];
-    if (procinspect_process_open(context, target.pid, &process, &error) != 0)
-        bench_fail("%s", error.message);
     stop_and_copy(&target);
     full_dump(process);
     for (unsigned round = 0; round < ROUNDS; round++)
@@ -121,14 +119,8 @@ static int compare(const procinspect_context *context, size_t mebibytes) {
 
 int main(void) {
     static const size_t sizes[] = {10, 30, 60};
-    procinspect_context_options options;
-    procinspect_context *context;
-    procinspect_error error;
+    procinspect_context *context = bench_dump_context();
     int missed = 0;
-    procinspect_context_options_init(&options, sizeof options);
-    options.allow = PROCINSPECT_ALLOW_DUMP;
-    if (procinspect_context_new(&options, &context, &error) != 0)
-        bench_fail("%s", error.message);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
         missed += compare(context, sizes[i]);
     procinspect_context_free(context);

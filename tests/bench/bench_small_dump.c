@@ -5,6 +5,7 @@
 #include <procinspect.h>
 
 #include "bench/bench.h"
+#include "bench/dump_context.h"
 #include "bench/stop_floor.h"
 
 /* A small dump of a process with 64 threads: how long it stands still, and how long the call takes,
@@ -28,23 +29,11 @@ static stop_durations small_dump(const procinspect_process *process) {
     return (stop_durations){pause, wall};
 }
 
-static procinspect_process *open_process(procinspect_context **context, int pid) {
-    procinspect_context_options options;
-    procinspect_context_options_init(&options, sizeof options);
-    options.allow = PROCINSPECT_ALLOW_DUMP;
-    procinspect_process *process;
-    procinspect_error error;
-    if (procinspect_context_new(&options, context, &error) != 0 ||
-        procinspect_process_open(*context, pid, &process, &error) != 0)
-        bench_fail("%s", error.message);
-    return process;
-}
-
 int main(void) {
     static double pauses[2][ROUNDS], walls[2][ROUNDS];
     int pid = bench_threads_start(THREADS);
-    procinspect_context *context;
-    procinspect_process *process = open_process(&context, pid);
+    procinspect_context *context = bench_dump_context();
+    procinspect_process *process = bench_open_process(context, pid);
     stop_floor(pid, THREADS);
     small_dump(process);
     for (unsigned round = 0; round < ROUNDS; round++) {

@@ -111,12 +111,18 @@ pi_snapshot *capture_child(const test_child *child) {
 pi_snapshot *capture_child_as(const test_child *child, uint32_t type) {
     pi_capture_request request = default_request();
     request.type = type;
-    pi_snapshot *snapshot;
-    procinspect_error error;
     skip_unless_children_can_be_traced();
-    if (pi_capture(child->process, &request, &snapshot, &error) != 0)
+    return capture_process(child->process, &request);
+}
+
+pi_snapshot *capture_process(const pi_process *process, const pi_capture_request *request) {
+    pi_snapshot *snapshot = NULL;
+    procinspect_error error;
+    if (pi_capture(process, request, &snapshot, &error) != 0)
         fail_msg("%d: %s", error.code, error.message);
-    assert_sound_snapshot(snapshot);
+    assert_sound_snapshot_by(snapshot, request->way == PROCINSPECT_DUMP_WAY_COPY
+                                           ? PROCINSPECT_DUMP_WAY_COPY
+                                           : PROCINSPECT_DUMP_WAY_HOLD);
     return snapshot;
 }
 
@@ -233,11 +239,14 @@ static void assert_sound_threads(const pi_snapshot *snapshot) {
 }
 
 void assert_sound_snapshot(const pi_snapshot *snapshot) {
+    assert_sound_snapshot_by(snapshot, PROCINSPECT_DUMP_WAY_HOLD);
+}
+
+void assert_sound_snapshot_by(const pi_snapshot *snapshot, uint32_t way) {
     const procinspect_dump_report *report = &snapshot->report;
     assert_int_equal(report->pid, snapshot->pid);
     assert_int_equal(snapshot->architecture, PI_ARCHITECTURE_AMD64);
-    assert_true(report->way == PROCINSPECT_DUMP_WAY_HOLD ||
-                report->way == PROCINSPECT_DUMP_WAY_COPY);
+    assert_int_equal(report->way, way);
     assert_sound_memory(snapshot);
     assert_sound_threads(snapshot);
     assert_true(snapshot->modules->count > 0);

@@ -43,6 +43,8 @@ pi_capture_request default_request(void);
 pi_snapshot *capture_child(const test_child *child);
 /* The same with a dump type of the caller's. */
 pi_snapshot *capture_child_as(const test_child *child, uint32_t type);
+/* Captures by the way of the request, AUTO being hold, and fails the test where that fails. */
+pi_snapshot *capture_process(const pi_process *process, const pi_capture_request *request);
 /* Fails the test unless the capture fails with this code and a message that holds `text`. */
 void assert_capture_fails(const pi_process *process, const pi_capture_request *request,
                           int32_t code, const char *text);
@@ -62,8 +64,9 @@ void *beat(void *board);
 void beating_body(child_board *board);
 
 const pi_thread_snapshot *find_thread(const pi_snapshot *snapshot, int32_t tid);
-/* What every snapshot promises. */
+/* What every snapshot promises: one by hold, or by the way that is named. */
 void assert_sound_snapshot(const pi_snapshot *snapshot);
+void assert_sound_snapshot_by(const pi_snapshot *snapshot, uint32_t way);
 /* The child's beats go on: it runs. */
 void assert_beats(const test_child *child);
 /* State letter of a thread, 0 where there is none. */

@@ -20,15 +20,6 @@ pi_capture_request copy_request(void) {
     return request;
 }
 
-pi_snapshot *copy_capture(const pi_process *process, const pi_capture_request *request) {
-    pi_snapshot *snapshot = NULL;
-    procinspect_error error;
-    if (pi_capture(process, request, &snapshot, &error) != 0)
-        fail_msg("%d: %s", error.code, error.message);
-    assert_sound_snapshot(snapshot);
-    return snapshot;
-}
-
 int32_t copy_read(const pi_snapshot *snapshot, uint64_t address, size_t length, void *bytes,
                   procinspect_error *error) {
     return snapshot->source->read(snapshot->source, address, bytes, length, error);

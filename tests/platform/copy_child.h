@@ -8,8 +8,6 @@ enum { COPY_PAGE = 4096, COPY_LARGE_BYTES = 80 * 1024 * 1024 };
 
 /* Full memory, by copy. */
 pi_capture_request copy_request(void);
-/* Captures; fails the test where that fails. */
-pi_snapshot *copy_capture(const pi_process *process, const pi_capture_request *request);
 int32_t copy_read(const pi_snapshot *snapshot, uint64_t address, size_t length, void *bytes,
                   procinspect_error *error);
 uint64_t copy_word_at(const pi_snapshot *snapshot, uint64_t address);

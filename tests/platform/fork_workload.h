@@ -62,6 +62,10 @@ void *check_pause(void *board); /* which no signal ends */
 void start_workloads(child_board *board, const workload *workloads, size_t count);
 /* Likewise, one of each that calls, and one that runs. */
 void start_every_call(child_board *board);
+/* Bodies for children of which no thread waits in a call: the fork has to go through one that
+ * runs. */
+void registers_body(child_board *board);
+void tiles_body(child_board *board);
 /* Fails the test where a check has failed. */
 void assert_no_errors(const child_board *board);
 /* Until each workload that returns has made some rounds more. */

@@ -206,3 +206,15 @@ void *check_sequences(void *argument) {
         }
     }
 }
+
+void registers_body(child_board *board) {
+    static const workload kinds[] = {check_registers};
+    start_workloads(board, kinds, 1);
+    check_registers(board);
+}
+
+void tiles_body(child_board *board) {
+    static const workload kinds[] = {check_tiles};
+    start_workloads(board, kinds, 1);
+    check_tiles(board);
+}

@@ -1,5 +1,6 @@
 /* What a capture takes is what the target itself knows. */
 #include "platform/capture_child.h"
+#include "platform/interrupted_child.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -316,32 +317,6 @@ static void test_pages_that_cannot_be_read_are_zero(void **state) {
     child_end(&child);
 }
 
-static child_board *handler_board;
-
-static void wait_in_handler(int number) {
-    (void)number;
-    atomic_store(&handler_board->ready, 1);
-    for (;;)
-        pause();
-}
-
-static void *interrupted_thread(void *argument) {
-    static unsigned char alternate[64 * 1024];
-    volatile unsigned char pattern[PATTERN_BYTES];
-    stack_t stack = {.ss_sp = alternate, .ss_size = sizeof alternate};
-    struct sigaction action = {.sa_handler = wait_in_handler, .sa_flags = SA_ONSTACK};
-    handler_board = argument;
-    for (size_t i = 0; i < sizeof pattern; i++)
-        pattern[i] = (unsigned char)(i * 7 + i / 256);
-    atomic_store(&handler_board->tids[0], (int)gettid());
-    atomic_store(&handler_board->words[0], (uint64_t)(uintptr_t)pattern);
-    atomic_store(&handler_board->words[1], (uint64_t)(uintptr_t)alternate);
-    sigaltstack(&stack, NULL);
-    sigaction(SIGUSR1, &action, NULL);
-    raise(SIGUSR1);
-    return (void *)(uintptr_t)pattern[0];
-}
-
 static void interrupted_body(child_board *board) {
     pthread_t thread;
     pthread_create(&thread, NULL, interrupted_thread, board);
@@ -351,19 +326,18 @@ static void interrupted_body(child_board *board) {
 
 /* Its stack pointer is on the alternate stack; what it interrupted is on its own. */
 static void test_a_handler_on_an_alternate_stack(void **state) {
-    unsigned char expected[PATTERN_BYTES], bytes[PATTERN_BYTES];
+    unsigned char bytes[INTERRUPTED_BYTES];
     (void)state;
     test_child child = child_start(interrupted_body);
     pi_snapshot *snapshot = capture_child(&child);
     const pi_thread_snapshot *thread = find_thread(snapshot, atomic_load(&child.board->tids[0]));
     uint64_t alternate = atomic_load(&child.board->words[1]);
-    assert_true(thread->registers.amd64.rsp - alternate < 64 * 1024);
-    for (size_t i = 0; i < sizeof expected; i++)
-        expected[i] = (unsigned char)(i * 7 + i / 256);
+    assert_true(thread->registers.amd64.rsp - alternate < ALTERNATE_STACK_BYTES);
     assert_int_equal(snapshot->source->read(snapshot->source, atomic_load(&child.board->words[0]),
                                             bytes, sizeof bytes, NULL),
                      0);
-    assert_memory_equal(bytes, expected, sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        assert_int_equal(bytes[i], interrupted_byte(i));
     pi_snapshot_free(snapshot);
     child_end(&child);
 }

@@ -37,7 +37,7 @@ static void test_it_is_of_one_moment(void **state) {
     pi_capture_request request = copy_request();
     uint64_t memory = atomic_load(&child.board->words[0]);
     for (int i = 0; i < 5; i++) {
-        pi_snapshot *snapshot = copy_capture(child.process, &request);
+        pi_snapshot *snapshot = capture_process(child.process, &request);
         wait_for_rounds(&child, 2);
         assert_of_one_moment(snapshot, memory);
         assert_true(copy_word_at(snapshot, memory) < atomic_load(&child.board->words[1]));
@@ -53,12 +53,13 @@ static void test_the_size_chooses_it(void **state) {
     test_child child = child_start(writing_body);
     pi_capture_request request = copy_request();
     request.way = PROCINSPECT_DUMP_WAY_AUTO;
-    pi_snapshot *snapshot = copy_capture(child.process, &request);
-    assert_int_equal(snapshot->report.way, PROCINSPECT_DUMP_WAY_COPY);
+    pi_snapshot *snapshot;
+    assert_int_equal(pi_capture(child.process, &request, &snapshot, NULL), 0);
+    assert_sound_snapshot_by(snapshot, PROCINSPECT_DUMP_WAY_COPY);
     assert_true(snapshot->report.pause_copy_ns > 0);
     pi_snapshot_free(snapshot);
     request.hold_buffer_bytes = UINT64_C(4) << 30; /* sanitizers have much memory, too */
-    snapshot = copy_capture(child.process, &request);
+    snapshot = capture_process(child.process, &request);
     assert_int_equal(snapshot->report.way, PROCINSPECT_DUMP_WAY_HOLD);
     assert_true(snapshot->report.pause_copy_ns == 0);
     pi_snapshot_free(snapshot);
@@ -112,7 +113,7 @@ static void test_what_a_fork_lacks_is_held(void **state) {
         test_child child = child_start(advised_body);
         pi_capture_request request = copy_request();
         request.shared_while_stopped = shared != 0;
-        pi_snapshot *snapshot = copy_capture(child.process, &request);
+        pi_snapshot *snapshot = capture_process(child.process, &request);
         atomic_store(&child.board->words[7], 1);
         while (atomic_load(&child.board->words[7]) != 0)
             sleep_ms(1);
@@ -156,7 +157,7 @@ static void test_to_read_it_takes_no_memory(void **state) {
     skip_unless_children_can_be_traced();
     test_child child = child_start(still_body);
     pi_capture_request request = copy_request();
-    pi_snapshot *snapshot = copy_capture(child.process, &request); /* which reads all of it */
+    pi_snapshot *snapshot = capture_process(child.process, &request); /* which reads all of it */
     assert_true(private_bytes(only_child_of(child.pid)) < COPY_LARGE_BYTES / 4);
     pi_snapshot_free(snapshot);
     child_end(&child);
@@ -169,7 +170,7 @@ static void test_it_outlives_the_process(void **state) {
     test_child child = child_start(writing_body);
     pi_capture_request request = copy_request();
     uint64_t memory = atomic_load(&child.board->words[0]);
-    pi_snapshot *snapshot = copy_capture(child.process, &request);
+    pi_snapshot *snapshot = capture_process(child.process, &request);
     siginfo_t end;
     kill(child.pid, SIGKILL);
     assert_int_equal(waitid(P_PID, (id_t)child.pid, &end, WEXITED | WNOWAIT), 0);
@@ -203,7 +204,7 @@ static void test_the_own_process(void **state) {
     pi_capture_request request = copy_request();
     size_t descriptors = count_descriptors();
     for (int i = 0; i < 10; i++) {
-        pi_snapshot *snapshot = copy_capture(process, &request);
+        pi_snapshot *snapshot = capture_process(process, &request);
         uint64_t first = copy_word_at(snapshot, (uint64_t)(uintptr_t)&counters[0]);
         while (atomic_load(&counters[0]) == first)
             sleep_ms(1);

@@ -29,7 +29,7 @@ static void test_a_freed_dump_leaves_nothing(void **state) {
     size_t descriptors = count_descriptors();
     pi_snapshot *snapshots[8];
     for (size_t i = 0; i < 8; i++)
-        snapshots[i] = copy_capture(child.process, &request);
+        snapshots[i] = capture_process(child.process, &request);
     assert_int_equal(count_children(child.pid), 8);
     for (size_t i = 0; i < 8; i++)
         pi_snapshot_free(snapshots[i]);
@@ -64,7 +64,7 @@ static void test_a_killed_copy_is_an_error(void **state) {
     skip_unless_children_can_be_traced();
     test_child child = child_start(writing_body);
     pi_capture_request request = copy_request();
-    pi_snapshot *snapshot = copy_capture(child.process, &request);
+    pi_snapshot *snapshot = capture_process(child.process, &request);
     kill(only_child_of(child.pid), SIGKILL);
     read_all_until_lost(&child, snapshot, &error);
     assert_non_null(strstr(error.message, "was killed"));
@@ -81,7 +81,7 @@ static void test_its_age_is_limited(void **state) {
     test_child child = child_start(writing_body);
     pi_capture_request request = copy_request();
     request.max_copy_seconds = 1;
-    pi_snapshot *snapshot = copy_capture(child.process, &request);
+    pi_snapshot *snapshot = capture_process(child.process, &request);
     read_all_until_lost(&child, snapshot, &error);
     assert_non_null(strstr(error.message, "max_copy_seconds"));
     pi_snapshot_free(snapshot);
@@ -127,7 +127,7 @@ static void test_another_helper_is_killed(void **state) {
     uint64_t memory = atomic_load(&child.board->words[0]);
     size_t before = count_descriptors();
     int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    pi_snapshot *snapshot = copy_capture(child.process, &request);
+    pi_snapshot *snapshot = capture_process(child.process, &request);
     uint64_t word = copy_word_at(snapshot, memory);
     size_t descriptors = count_descriptors();
     for (int i = 0; i < 20; i++) {
@@ -155,7 +155,7 @@ static void test_signals_to_the_host_are_no_end(void **state) {
     skip_unless_children_can_be_traced();
     test_child child = child_start(writing_body);
     pi_capture_request request = copy_request();
-    pi_snapshot *snapshot = copy_capture(child.process, &request);
+    pi_snapshot *snapshot = capture_process(child.process, &request);
     struct sigaction action = {.sa_handler = count_alarm}, previous;
     const struct itimerval often = {{0, 100}, {0, 100}}, never = {{0, 0}, {0, 0}};
     sigaction(SIGALRM, &action, &previous);
@@ -243,7 +243,7 @@ static void test_the_own_copy_is_killed(void **state) {
     assert_int_equal(pi_system_open(NULL, &system, NULL), 0);
     assert_int_equal(pi_process_open(system, getpid(), &process, NULL), 0);
     pi_capture_request request = copy_request();
-    pi_snapshot *snapshot = copy_capture(process, &request);
+    pi_snapshot *snapshot = capture_process(process, &request);
     kill(only_child_of(only_child_of(getpid())), SIGKILL);
     read_until_lost(snapshot, (uint64_t)(uintptr_t)&word, word, &error);
     assert_non_null(strstr(error.message, "was killed"));

@@ -122,18 +122,6 @@ static void calls_body(child_board *board) {
         pause();
 }
 
-static void registers_body(child_board *board) {
-    static const workload kinds[] = {check_registers};
-    start_workloads(board, kinds, 1);
-    check_registers(board);
-}
-
-static void tiles_body(child_board *board) {
-    static const workload kinds[] = {check_tiles};
-    start_workloads(board, kinds, 1);
-    check_tiles(board);
-}
-
 /* One thread, in one call at a time: each crash meets it. */
 static void sleeping_body(child_board *board) {
     atomic_store(&board->ready, 1);

@@ -35,19 +35,6 @@ static void no_call_answers_early_and_no_register_changes(void **state) {
     child_end(&child);
 }
 
-/* Nobody waits in a call: the fork has to go through a thread that runs. */
-static void registers_body(child_board *board) {
-    static const workload kinds[] = {check_registers};
-    start_workloads(board, kinds, 1);
-    check_registers(board);
-}
-
-static void tiles_body(child_board *board) {
-    static const workload kinds[] = {check_tiles};
-    start_workloads(board, kinds, 1);
-    check_tiles(board);
-}
-
 static void sequences_body(child_board *board) {
     static const workload kinds[] = {check_sequences, check_sequences};
     start_workloads(board, kinds, 2);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Captures of types with more memory than Normal: their limits, and many mappings. */
 #include "platform/capture_child.h"
+#include "platform/interrupted_child.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,13 +36,8 @@ static pi_capture_request request_of(uint32_t type) {
 static pi_snapshot *capture_type(const test_child *child, uint32_t type, uint64_t buffer_bytes) {
     pi_capture_request request = request_of(type);
     request.hold_buffer_bytes = buffer_bytes;
-    pi_snapshot *snapshot;
-    procinspect_error error;
     skip_unless_children_can_be_traced();
-    if (pi_capture(child->process, &request, &snapshot, &error) != 0)
-        fail_msg("%d: %s", error.code, error.message);
-    assert_sound_snapshot(snapshot);
-    assert_int_equal(snapshot->report.way, way);
+    pi_snapshot *snapshot = capture_process(child->process, &request);
     assert_int_equal(snapshot->report.requested_type, type);
     assert_int_equal(snapshot->report.effective_type,
                      type | PROCINSPECT_DUMP_TYPE_IGNORE_INACCESSIBLE_MEMORY);
@@ -232,31 +228,8 @@ static void test_a_deep_stack_is_whole(void **state) {
     child_end(&child);
 }
 
-static child_board *handler_board;
-
-static void wait_in_handler(int number) {
-    (void)number;
-    atomic_store(&handler_board->ready, 1);
-    for (;;)
-        pause();
-}
-
-/* On a stack that is shared memory, to be found through the frame on the alternate stack only. */
-static void *interrupted_thread(void *argument) {
-    static unsigned char alternate[64 * 1024];
-    volatile unsigned char pattern[256];
-    stack_t stack = {.ss_sp = alternate, .ss_size = sizeof alternate};
-    struct sigaction action = {.sa_handler = wait_in_handler, .sa_flags = SA_ONSTACK};
-    handler_board = argument;
-    for (size_t i = 0; i < sizeof pattern; i++)
-        pattern[i] = (unsigned char)(i * 7);
-    atomic_store(&handler_board->words[0], (uint64_t)(uintptr_t)pattern);
-    sigaltstack(&stack, NULL);
-    sigaction(SIGUSR1, &action, NULL);
-    raise(SIGUSR1);
-    return (void *)(uintptr_t)pattern[0];
-}
-
+/* The interrupted stack is shared memory, to be found through the frame on the alternate one
+ * only. */
 static void interrupted_body(child_board *board) {
     pthread_t thread;
     pthread_attr_t attributes;
@@ -269,14 +242,14 @@ static void interrupted_body(child_board *board) {
 }
 
 static void test_an_interrupted_stack_is_in_every_type(void **state) {
-    unsigned char bytes[256];
+    unsigned char bytes[INTERRUPTED_BYTES];
     (void)state;
     test_child child = child_start(interrupted_body);
     for (uint32_t type = 0; type < 4; type++) {
         pi_snapshot *snapshot = capture_type(&child, (type & 1) | (type & 2 ? 0x200 : 0), ROOM);
         assert_true(holds(snapshot, atomic_load(&child.board->words[0]), sizeof bytes, bytes));
         for (size_t i = 0; i < sizeof bytes; i++)
-            assert_int_equal(bytes[i], (unsigned char)(i * 7));
+            assert_int_equal(bytes[i], interrupted_byte(i));
         pi_snapshot_free(snapshot);
     }
     child_end(&child);
