@@ -187,10 +187,14 @@ static void test_stopped_target_stays_stopped(void **state) {
     target t = target_start(threads);
     procinspect_context *context = open_context();
     procinspect_process *process = open_process(context, t.pid);
+    atomic_store(&child_signals, 0);
     assert_int_equal(kill(t.pid, SIGSTOP), 0);
     assert_int_equal(waitpid(t.pid, &status, WUNTRACED), t.pid);
     assert_true(WIFSTOPPED(status));
-    atomic_store(&child_signals, 0);
+    /* The kernel answers the wait before it sends the stop's own SIGCHLD. */
+    for (int i = 0; i < 5000 && atomic_load(&child_signals) == 0; i++)
+        sleep_ms(1);
+    assert_int_equal(atomic_exchange(&child_signals, 0), 1);
 
     for (int i = 0; i < 20; i++) {
         procinspect_dump *dump = capture(process);
