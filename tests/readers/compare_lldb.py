@@ -11,15 +11,14 @@ Prints the differences and exits 1, or prints one line.
 --own-thread: the thread that took the dump of its own process. It has moved on since, so only its
 frames outside of main are compared, and that the dump shows it inside of the capture.
 
-The script runs itself inside of lldb-19, whose Python knows LLDB.
+It runs inside of lldb-19, whose Python knows LLDB.
 """
 import argparse
-import json
 import os
 import re
-import subprocess
 import sys
-import tempfile
+
+import lldb_session
 
 VDSO_NAMES = ("[vdso]", "linux-gate.so")  # LLDB's own, its address may follow; Breakpad's
 COPY = re.compile(r" \(copy \d+\)$")  # a library that is there twice; live, LLDB knows one
@@ -77,9 +76,12 @@ def load(debugger, path):
     process = target.LoadCore(path, error)
     if error.Fail():
         raise RuntimeError(f"opening {path}: {error.GetCString()}")
-    view = View(process)
-    view.pid = process.GetProcessID()
-    return view
+    try:
+        view = View(process)
+        view.pid = process.GetProcessID()
+        return view
+    finally:
+        debugger.DeleteTarget(target)
 
 
 def is_vdso(path):
@@ -148,70 +150,36 @@ def compare_threads(live, dump, own_thread):
 
 
 def compare(debugger, pid, path, own_thread):
-    debugger.SetAsync(False)
+    """(differences, what matches if there are none)"""
     live, dump = attach(debugger, pid), load(debugger, path)
     differences = [] if dump.pid == pid else [f"process id {dump.pid}, live {pid}"]
     differences += compare_modules(live, dump)
     differences += compare_threads(live, dump, own_thread)
     frames = sum(len(frames) for frames in dump.threads.values())
-    return {
-        "differences": differences,
-        "threads": len(dump.threads),
-        "modules": len(dump.modules),
-        "frames": frames,
-    }
+    return differences, (
+        f"{len(dump.threads)} threads, {len(dump.modules)} modules, {frames} frames match"
+    )
 
 
-def __lldb_init_module(debugger, _):
-    """LLDB calls this when it imports the script."""
-    arguments = json.loads(os.environ["COMPARE_LLDB_ARGUMENTS"])
-    try:
-        result = compare(debugger, arguments["pid"], arguments["dump"], arguments["own_thread"])
-    except RuntimeError as error:
-        result = {"differences": [str(error)]}
-    with open(arguments["result"], "w", encoding="utf-8") as file:
-        json.dump(result, file)
-
-
-def run_in_lldb(arguments):
-    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as result:
-        environment = {
-            **os.environ,
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "COMPARE_LLDB_ARGUMENTS": json.dumps({**vars(arguments), "result": result.name}),
-        }
-        lldb = subprocess.run(
-            [
-                "lldb-19",
-                "--no-lldbinit",
-                "--batch",
-                "-o",
-                f"command script import {os.path.abspath(__file__)}",
-            ],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        text = result.read()
-    if not text:
-        sys.exit(f"lldb-19 did not run the comparison:\n{lldb.stdout}{lldb.stderr}")
-    return json.loads(text)
-
-
-def main():
+def run(debugger, words):
+    """Inside of LLDB: prints, and returns the exit status."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="compare_lldb.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("pid", type=int)
     parser.add_argument("dump")
     parser.add_argument("--own-thread", type=int)
-    result = run_in_lldb(parser.parse_args())
-    differences = result["differences"]
+    arguments = parser.parse_args(words)
+    try:
+        differences, match = compare(
+            debugger, arguments.pid, arguments.dump, arguments.own_thread
+        )
+    except RuntimeError as error:
+        differences = [str(error)]
     if not differences:
-        counts = (f"{result[name]} {name}" for name in ("threads", "modules", "frames"))
-        print(f"lldb: {', '.join(counts)} match")
+        print(f"lldb: {match}")
         return 0
     for difference in differences[:DIFFERENCES_SHOWN_MAX]:
         print(difference)
@@ -220,4 +188,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lldb_session.ask_once("compare", sys.argv[1:]))
