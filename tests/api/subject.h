@@ -13,6 +13,8 @@
 #include <cmocka.h>
 #include <procinspect.h>
 
+#include "folders.h"
+
 /* What the tests of enumeration look at. Everything fails the test that calls it where it finds
  * what it should not. */
 

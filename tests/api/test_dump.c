@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "folders.h"
+
 static unsigned char *read_whole(const procinspect_dump *dump, size_t *length) {
     *length = (size_t)procinspect_dump_size_bytes(dump);
     unsigned char *bytes = malloc(*length + 1);

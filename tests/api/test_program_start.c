@@ -14,6 +14,8 @@
 
 #include <procinspect.h>
 
+#include "folders.h"
+
 /* A process that executes itself without pause: in the middle of that it shows nothing. What is
  * empty then says why. */
 

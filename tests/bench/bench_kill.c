@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "bench/bench.h"
+#include "folders.h"
 #include "targets/tree_log.h"
 
 enum { ROUNDS = 5, READY_STEPS = 60000, SETTLE_US = 20000 };

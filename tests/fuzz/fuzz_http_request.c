@@ -2,6 +2,7 @@
 #include <procinspect.h>
 #include <string.h>
 
+#include "folders.h"
 #include "fuzz/fuzz.h"
 
 /* The handler on requests of any bytes: "METHOD NUL COOKIE NUL PATH[?QUERY]", over a recorded

@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "folders.h"
+
 #define STUCK_PROGRAM TESTS_BUILD_DIR "/targets/stuck"
 
 enum { END_LIMIT_MS = 10000 };

@@ -8,6 +8,7 @@
 
 #include <procinspect.h>
 
+#include "folders.h"
 #include "targets/tree_log.h"
 
 #define TREE_PROGRAM TESTS_BUILD_DIR "/targets/tree"

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "folders.h"
 #include "platform/platform.h"
 
 /* Processes to look at, and their modules: for the tests of modules. Failures fail the test. */

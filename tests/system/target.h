@@ -8,6 +8,8 @@
 
 #include <procinspect.h>
 
+#include "folders.h"
+
 typedef struct target {
     pid_t pid;
     int input;  /* the target's standard input, -1 once closed */
