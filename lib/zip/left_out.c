@@ -27,6 +27,18 @@ int32_t pi_zip_read(pi_zip *zip, void *buffer, size_t capacity, size_t *length,
     return pi_zip_check(0, 0, error);
 }
 
+const char *pi_zip_entry_name(const pi_zip *zip, size_t index) {
+    (void)zip;
+    (void)index;
+    return "";
+}
+
+uint32_t pi_zip_entry_crc(const pi_zip *zip, size_t index) {
+    (void)zip;
+    (void)index;
+    return 0;
+}
+
 uint64_t pi_zip_packed_bytes(const pi_zip *zip) {
     (void)zip;
     return 0;

@@ -33,6 +33,7 @@ _Static_assert(PI_ZIP_WORKERS_MEMORY_BYTES(PI_ZIP_MAX_WORKERS) + 2 * OUTPUT_BYTE
 struct pi_zip {
     pi_zip_entry *entries;
     pi_zip_name *names;
+    uint32_t *crcs; /* of those that are closed */
     size_t entry_count;
     size_t entry_index; /* the one that is open or comes next */
     int level;
@@ -93,7 +94,8 @@ static zip_fileinfo file_info_of(int64_t modified_unix_s) {
 static bool take_entries(pi_zip *zip, const pi_zip_options *options) {
     zip->entries = calloc(options->entry_count + 1, sizeof *zip->entries);
     zip->names = calloc(options->entry_count + 1, sizeof *zip->names);
-    if (zip->entries == NULL || zip->names == NULL)
+    zip->crcs = calloc(options->entry_count + 1, sizeof *zip->crcs);
+    if (zip->entries == NULL || zip->names == NULL || zip->crcs == NULL)
         return false;
     zip->entry_count = options->entry_count;
     for (size_t i = 0; i < zip->entry_count; i++) {
@@ -140,6 +142,7 @@ void pi_zip_free(pi_zip *zip) {
     pi_buffer_free(&zip->output.waiting);
     free(zip->entries);
     free(zip->names);
+    free(zip->crcs);
     free(zip);
 }
 
@@ -234,7 +237,7 @@ static int32_t close_entry(pi_zip *zip, procinspect_error *error) {
         return code;
     if (!write_descriptor(zip, zip->output.end_bytes - zip->begin_bytes))
         return pi_error_no_memory(error);
-    zip->entry_index++;
+    zip->crcs[zip->entry_index++] = zip->crc;
     return PROCINSPECT_OK;
 }
 
@@ -269,6 +272,14 @@ int32_t pi_zip_read(pi_zip *zip, void *buffer, size_t capacity, size_t *length,
     }
     *length = pi_zip_output_hand_on(&zip->output, buffer, capacity);
     return PROCINSPECT_OK;
+}
+
+const char *pi_zip_entry_name(const pi_zip *zip, size_t index) {
+    return zip->names[index].text;
+}
+
+uint32_t pi_zip_entry_crc(const pi_zip *zip, size_t index) {
+    return zip->crcs[index];
 }
 
 uint64_t pi_zip_packed_bytes(const pi_zip *zip) {

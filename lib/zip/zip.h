@@ -63,6 +63,12 @@ int32_t pi_zip_read(pi_zip *zip, void *buffer, size_t capacity, size_t *length,
 /* How many bytes of the entries are in what has been read of the zip, or comes next. */
 uint64_t pi_zip_packed_bytes(const pi_zip *zip);
 
+/* The name that an entry has in the zip, valid as long as that. */
+const char *pi_zip_entry_name(const pi_zip *zip, size_t index);
+/* The checksum of an entry's bytes; 0 before it is closed, which it is when the next is first read.
+ */
+uint32_t pi_zip_entry_crc(const pi_zip *zip, size_t index);
+
 /* Ends the threads, which may take as long as compressing a block does. NULL does nothing. */
 void pi_zip_free(pi_zip *zip);
 
