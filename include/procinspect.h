@@ -12,6 +12,7 @@
  *   thread.h module.h          its threads and modules,
  *   open_file.h environment.h  its descriptors and environment
  *   dump.h stream.h            a minidump of it, and how to send that somewhere
+ *   zip_manifest.h             what a zip holds beside it
  *   kill.h                     end it, and everything it started
  *   json.h http.h              all of that as JSON, and as the routes of Kudu's /api/processes
  *
@@ -61,5 +62,6 @@
 #include <procinspect/thread.h>
 #include <procinspect/unavailable.h>
 #include <procinspect/version.h>
+#include <procinspect/zip_manifest.h>
 
 #endif

@@ -46,6 +46,8 @@ static const struct argp_option option_table[] = {
     {"max-dump-bytes", 'b', "N", 0, "Larger dumps are refused; default: no limit", 0},
     {"max-dumps", 'd', "N", 0, "At once; default 4", 0},
     {"max-pause-ms", 'p', "N", 0, "Longest stop for a dump; default 5000", 0},
+    {"support-files", 's', "none|host|target", 0,
+     "The debugger's files in a zip, and who may provide them; default host", 0},
     {"max-connections", 'c', "N", 0, "At once; default 64", 0},
     {0},
 };
@@ -87,6 +89,16 @@ static void redact(struct argp_state *state, const char *list) {
     }
 }
 
+static uint32_t zip_flags(struct argp_state *state, const char *who) {
+    if (strcmp(who, "none") == 0)
+        return PROCINSPECT_ZIP_NO_SUPPORT_FILES;
+    if (strcmp(who, "target") == 0)
+        return PROCINSPECT_ZIP_FROM_TARGET;
+    if (strcmp(who, "host") != 0)
+        argp_error(state, "--support-files %s: give none, host or target", who);
+    return 0;
+}
+
 /* Without a slash at its end. */
 static const char *url(struct argp_state *state, const char *text) {
     static const char characters[] =
@@ -121,6 +133,8 @@ static error_t set_option(int key, char *text, struct argp_state *state) {
         options.context.max_concurrent_dumps = (uint32_t)number(state, "max-dumps", text, 1000);
     else if (key == 'p')
         options.context.max_pause_ms = (uint32_t)number(state, "max-pause-ms", text, 600000);
+    else if (key == 's')
+        options.http.zip_flags = zip_flags(state, text);
     else if (key == 'c')
         options.max_connections = (unsigned)number(state, "max-connections", text, 1000);
     else if (key == ARGP_KEY_ARG)

@@ -93,6 +93,11 @@ typedef struct procinspect_http_options {
      * X-Instance-Id and, unless the request's cookie has it, set the cookie ARRAffinity. At most
      * 128 bytes of letters, digits, '-', '_' and '.'; others are refused. */
     const char *instance_id;
+    /* Of dumps with format=zip: PROCINSPECT_ZIP_… flags and max_support_bytes (stream.h), the
+     * host's to decide, not the client's. */
+    uint32_t zip_flags;
+    uint32_t reserved;
+    uint64_t zip_max_support_bytes;
 } procinspect_http_options;
 
 PROCINSPECT_API void procinspect_http_options_init(procinspect_http_options *options,

@@ -5,6 +5,7 @@
 #include <procinspect/dump.h>
 #include <procinspect/kill.h>
 #include <procinspect/process.h>
+#include <procinspect/zip_manifest.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -100,6 +101,15 @@ PROCINSPECT_API int32_t procinspect_json_dump_report(const procinspect_dump_repo
                                                      const procinspect_json_options *options,
                                                      const procinspect_json **json,
                                                      procinspect_error *error);
+/* A zip's manifest.json: pid, captured_at_unix_ns; files, an array of objects name, runtime, path,
+ * module_path, module_build_id, build_id, size_bytes, crc32 ("0x" and eight digits), from_target,
+ * is_whole, reason, of what is in the zip; missing, one of runtime, path, module_path,
+ * module_build_id, from_target, is_there (true also where nobody knows), reason; more_count. What a
+ * file has none of is null, build ids are lower-case hex. */
+PROCINSPECT_API int32_t procinspect_json_zip_manifest(const procinspect_zip_manifest *manifest,
+                                                      const procinspect_json_options *options,
+                                                      const procinspect_json **json,
+                                                      procinspect_error *error);
 /* The report of an ended tree: the members of procinspect_kill_report by their own names, is_exact
  * as a boolean; items as an array of objects pid, parent_pid, name, outcome ("not_tried", "ended",
  * "already_gone", "refused", "survived", "escaped"), text. */

@@ -4,6 +4,7 @@
 
 #include <procinspect/cancellation.h>
 #include <procinspect/dump.h>
+#include <procinspect/zip_manifest.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -21,10 +22,12 @@ typedef struct procinspect_stream procinspect_stream;
 enum {
     PROCINSPECT_DUMP_FORMAT_RAW = 0, /* the minidump file itself */
     /*
-     * A zip with the file minidump.dmp, compressed while it is read: its size isn't known before.
-     * It has data descriptors, so that it can be unpacked from a pipe, and the zip64 form where the
-     * dump could come to 4 GiB. One that broke off has no central directory, and no reader takes it
-     * for whole. It takes at most 32 MiB, with two workers 3.
+     * A zip with the file minidump.dmp, then the debugger's support files (zip_manifest.h), each of
+     * which keeps a descriptor open until it was read, and at last manifest.json, which says what
+     * these are and what is missing. It is compressed while it is read: its size isn't known
+     * before. It has data descriptors, so that it can be unpacked from a pipe, and the zip64 form
+     * where the dump could come to 4 GiB. One that broke off has no central directory, and no
+     * reader takes it for whole. It takes at most 32 MiB, with two workers 3.
      *
      * Workers are threads of the calling process. They start one by one as blocks are read, have
      * all signals blocked, call nothing of the host's, rest while the stream isn't read, and end
@@ -34,6 +37,15 @@ enum {
      */
     PROCINSPECT_DUMP_FORMAT_ZIP = 1
 };
+
+/* Option flags of a zip. */
+#define PROCINSPECT_ZIP_NO_SUPPORT_FILES UINT32_C(0x1) /* none is looked for */
+/* Support files of a process in another mount namespace are taken from there, too: what they hold
+ * is up to that process, and the manifest marks them. */
+#define PROCINSPECT_ZIP_FROM_TARGET UINT32_C(0x2)
+
+/* What the support files of a zip may have in all unless it is said, 64 MiB. */
+#define PROCINSPECT_ZIP_SUPPORT_BYTES_DEFAULT (UINT64_C(64) * 1024 * 1024)
 
 /* What a zip is compressed with unless it is said: the fastest. */
 #define PROCINSPECT_ZIP_LEVEL_DEFAULT UINT32_C(1)
@@ -47,6 +59,11 @@ typedef struct procinspect_dump_stream_options {
     uint32_t level;
     /* Of a zip: the most threads that compress, 1 to 32; 0: as many as there are processors. */
     uint32_t workers;
+    uint32_t flags; /* of a zip: PROCINSPECT_ZIP_… */
+    uint32_t reserved;
+    /* Of a zip: support files that would make more than this in all are left out, and the manifest
+     * says so; 0: PROCINSPECT_ZIP_SUPPORT_BYTES_DEFAULT. */
+    uint64_t max_support_bytes;
 } procinspect_dump_stream_options;
 
 /* All zero but for struct_size and level. */
@@ -56,7 +73,7 @@ PROCINSPECT_API void procinspect_dump_stream_options_init(procinspect_dump_strea
 /*
  * Whether procinspect_stream_open_dump takes these options, which may be NULL: to be asked before a
  * process is stopped for a dump that could not be sent then. Errors: INVALID_ARGUMENT (level,
- * workers), UNSUPPORTED (a format of a later version, or one that the build left out).
+ * workers, flags), UNSUPPORTED (a format of a later version, or one that the build left out).
  */
 PROCINSPECT_API int32_t procinspect_dump_stream_options_check(
     const procinspect_dump_stream_options *options, procinspect_error *error);
@@ -94,6 +111,11 @@ PROCINSPECT_API uint64_t procinspect_stream_position_bytes(const procinspect_str
  */
 PROCINSPECT_API void procinspect_stream_progress(const procinspect_stream *stream,
                                                  uint64_t *done_bytes, uint64_t *total_bytes);
+
+/* What a zip holds, and what it lacks: borrowed, lives as long as the stream, and never changes.
+ * NULL where the stream is no zip, and until its last file, manifest.json, is begun. */
+PROCINSPECT_API const procinspect_zip_manifest *
+procinspect_stream_zip_manifest(const procinspect_stream *stream);
 
 /*
  * Pull: up to `capacity` bytes into buffer, *length of them, 0 at the end of the stream. Once it

@@ -22,6 +22,7 @@ struct procinspect_dump {
     procinspect_context *context; /* its dump_count has this dump */
     pi_snapshot *snapshot;        /* the report is its report */
     pi_image *image;
+    pi_support_origin *support_origin; /* for zips of it */
     /* One more note than the capture made, where the dump is too large for some readers. */
     const procinspect_dump_note **notes;
     procinspect_dump_note reader_note;
@@ -76,6 +77,7 @@ void procinspect_dump_free(procinspect_dump *dump) {
     if (dump == NULL || atomic_fetch_sub(&dump->references, 1) != 1)
         return;
     pi_image_free(dump->image);
+    pi_support_origin_close(dump->support_origin);
     pi_snapshot_free(dump->snapshot);
     free(dump->notes);
     atomic_fetch_sub(&dump->context->dump_count, 1);
@@ -214,7 +216,9 @@ static int32_t capture(procinspect_dump *dump, const procinspect_process *proces
                        const procinspect_dump_options *options, procinspect_error *error) {
     uint64_t started_ns = monotonic_ns();
     uint64_t max_bytes;
-    int32_t code = take_snapshot(process, options, &max_bytes, &dump->snapshot, error);
+    int32_t code = pi_support_origin_open(process->platform, &dump->support_origin, error);
+    if (code == PROCINSPECT_OK)
+        code = take_snapshot(process, options, &max_bytes, &dump->snapshot, error);
     if (code != PROCINSPECT_OK)
         return code;
     code = add_reader_note(dump, error);
@@ -252,6 +256,14 @@ int32_t procinspect_dump_capture(const procinspect_process *process,
     }
     *dump = made;
     return PROCINSPECT_OK;
+}
+
+const pi_support_origin *pi_dump_support_origin(const procinspect_dump *dump) {
+    return dump->support_origin;
+}
+
+const procinspect_module_list *pi_dump_modules(const procinspect_dump *dump) {
+    return dump->snapshot->modules;
 }
 
 uint64_t procinspect_dump_size_bytes(const procinspect_dump *dump) {

@@ -4,8 +4,14 @@
 
 #include <procinspect/dump.h>
 
+#include "platform/support.h"
+
 /* Another reference, given up with procinspect_dump_free. */
 procinspect_dump *pi_dump_retain(procinspect_dump *dump);
+
+/* Where the process's files are, and its modules; they live as long as the dump. */
+const pi_support_origin *pi_dump_support_origin(const procinspect_dump *dump);
+const procinspect_module_list *pi_dump_modules(const procinspect_dump *dump);
 
 /* 0; INVALID_ARGUMENT for bits that no dump type has; UNSUPPORTED for those beyond `supported`.
  * Both name the bits, the second says what is supported. */

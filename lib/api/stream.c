@@ -47,6 +47,10 @@ void procinspect_stream_progress(const procinspect_stream *stream, uint64_t *don
     *total_bytes = (uint64_t)stream->size_bytes;
 }
 
+const procinspect_zip_manifest *procinspect_stream_zip_manifest(const procinspect_stream *stream) {
+    return stream->source->manifest != NULL ? stream->source->manifest(stream->source) : NULL;
+}
+
 int32_t pi_stream_fail(procinspect_stream *stream, const procinspect_error *failure,
                        procinspect_error *error) {
     stream->failure = *failure;

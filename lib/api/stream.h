@@ -16,6 +16,8 @@ typedef struct pi_stream_source {
     /* As procinspect_stream_progress; NULL where the stream's own size is known and says it. */
     void (*progress)(const struct pi_stream_source *source, uint64_t *done_bytes,
                      uint64_t *total_bytes);
+    /* As procinspect_stream_zip_manifest; NULL where it is no zip. */
+    const procinspect_zip_manifest *(*manifest)(const struct pi_stream_source *source);
 } pi_stream_source;
 
 enum { PI_STREAM_SIZE_UNKNOWN = -1 };

@@ -60,6 +60,13 @@ static int32_t take_options(const procinspect_dump_stream_options *given,
     if (given == NULL ||
         given->struct_size < PI_SIZE_THROUGH(procinspect_dump_stream_options, level))
         known->level = PROCINSPECT_ZIP_LEVEL_DEFAULT;
+    uint32_t unknown =
+        known->flags & ~(PROCINSPECT_ZIP_NO_SUPPORT_FILES | PROCINSPECT_ZIP_FROM_TARGET);
+    if (unknown != 0 || known->reserved != 0)
+        return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
+                            "procinspect_dump_stream_options: flags has unknown bits (0x%x) or "
+                            "reserved is not 0; leave them as _init does.",
+                            (unsigned)unknown);
     switch (known->format) {
     case PROCINSPECT_DUMP_FORMAT_RAW:
         return PROCINSPECT_OK;

@@ -69,13 +69,16 @@ static int32_t parse_dump_request(const pi_http_exchange *exchange, dump_request
 }
 
 static void stream_options_init(procinspect_dump_stream_options *options,
-                                const dump_request *request) {
+                                const pi_http_exchange *exchange, const dump_request *request) {
     procinspect_dump_stream_options_init(options, sizeof *options);
     options->format = request->format->stream_format;
+    options->flags = exchange->http->options.zip_flags;
+    options->max_support_bytes = exchange->http->options.zip_max_support_bytes;
 }
 
 /* Types are procinspect_dump_capture's to refuse, behind the host's policy. */
-static int32_t check_supported(const dump_request *request, procinspect_error *error) {
+static int32_t check_supported(const pi_http_exchange *exchange, const dump_request *request,
+                               procinspect_error *error) {
     static const char remedy[] = "this version takes dumps with format=raw or zip";
     if (request->format->content_type == NULL)
         return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
@@ -85,7 +88,7 @@ static int32_t check_supported(const dump_request *request, procinspect_error *e
                             "%s=true on a dump is not supported yet; %s and without it.",
                             request->dry_run ? "dryRun" : "redact", remedy);
     procinspect_dump_stream_options options;
-    stream_options_init(&options, request);
+    stream_options_init(&options, exchange, request);
     return procinspect_dump_stream_options_check(&options, error);
 }
 
@@ -120,7 +123,7 @@ static int32_t answer_dump(pi_http_exchange *exchange, procinspect_dump *dump,
     if (code != PROCINSPECT_OK)
         return code;
     procinspect_dump_stream_options options;
-    stream_options_init(&options, request);
+    stream_options_init(&options, exchange, request);
     options.cancellation = exchange->request.cancellation;
     code = procinspect_stream_open_dump(dump, &options, &response->body, error);
     if (code == PROCINSPECT_OK)
@@ -154,7 +157,7 @@ int32_t pi_http_send_dump(pi_http_exchange *exchange, procinspect_error *error) 
         code = pi_http_open_process(exchange, &process, error);
     if (code != PROCINSPECT_OK)
         return code;
-    code = check_supported(&request, error);
+    code = check_supported(exchange, &request, error);
     if (code == PROCINSPECT_OK)
         code = add_file_headers(exchange, process, request.format, error);
     exchange->response->public.status = 200;

@@ -36,6 +36,15 @@ static bool copy_texts(pi_arena *arena, procinspect_http_options *options) {
     return options->machine_name != NULL;
 }
 
+static int32_t check_zip_options(const procinspect_http_options *options,
+                                 procinspect_error *error) {
+    procinspect_dump_stream_options zip;
+    procinspect_dump_stream_options_init(&zip, sizeof zip); /* raw: zips may have been left out */
+    zip.flags = options->zip_flags;
+    zip.reserved = options->reserved;
+    return procinspect_dump_stream_options_check(&zip, error);
+}
+
 static int32_t fill(procinspect_http *http, pi_arena *arena,
                     const procinspect_http_options *options, procinspect_error *error) {
     int32_t code = pi_options_take(options, &http->options, sizeof http->options,
@@ -47,7 +56,9 @@ static int32_t fill(procinspect_http *http, pi_arena *arena,
         return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
                             "procinspect_http_new: main_site_pid is %d; use a pid, or 0 for none.",
                             (int)http->options.main_site_pid);
-    code = pi_http_settle_instance(http, arena, error);
+    code = check_zip_options(&http->options, error);
+    if (code == PROCINSPECT_OK)
+        code = pi_http_settle_instance(http, arena, error);
     if (code != PROCINSPECT_OK)
         return code;
     return copy_texts(arena, &http->options) ? PROCINSPECT_OK : pi_error_no_memory(error);

@@ -129,3 +129,15 @@ void pi_json_set(pi_json_document *document, json_t *object, const char *name, j
     if (json_object_set_new_nocheck(object, name, value) != 0)
         document->failed = true;
 }
+
+json_t *pi_json_build_id(pi_json_document *document, const void *build_id, size_t length) {
+    if (build_id == NULL || length == 0)
+        return json_null();
+    char *text = pi_arena_alloc(document->arena, length * 2 + 1);
+    if (text == NULL)
+        return NULL;
+    const unsigned char *bytes = build_id;
+    for (size_t i = 0; i < length; i++)
+        snprintf(text + i * 2, 3, "%02x", bytes[i]);
+    return json_stringn_nocheck(text, length * 2);
+}

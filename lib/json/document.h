@@ -43,6 +43,9 @@ json_t *pi_json_href(pi_json_document *document, int32_t pid, const char *tail);
 void pi_json_append(pi_json_document *document, json_t *array, json_t *value);
 void pi_json_set(pi_json_document *document, json_t *object, const char *name, json_t *value);
 
+/* Lower-case hex; null where there is none. */
+json_t *pi_json_build_id(pi_json_document *document, const void *build_id, size_t length);
+
 /* The text as a JSON string, repaired where it isn't UTF-8; NULL gives null. */
 json_t *pi_json_text(pi_json_document *document, const char *text);
 

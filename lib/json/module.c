@@ -64,19 +64,6 @@ json_t *pi_json_module_items(pi_json_document *document, const procinspect_modul
     return array;
 }
 
-/* Lower-case hex; null where the object has no build id. */
-static json_t *build_id_text(pi_json_document *document, const procinspect_module_info *info) {
-    if (info->build_id == NULL || info->build_id_length == 0)
-        return json_null();
-    char *text = pi_arena_alloc(document->arena, info->build_id_length * 2 + 1);
-    if (text == NULL)
-        return NULL;
-    const unsigned char *bytes = info->build_id;
-    for (size_t i = 0; i < info->build_id_length; i++)
-        snprintf(text + i * 2, 3, "%02x", bytes[i]);
-    return json_stringn_nocheck(text, info->build_id_length * 2);
-}
-
 static json_t *module_object(pi_json_document *document, const procinspect_module_info *info) {
     pi_json_object object;
     pi_json_object_begin(&object, document, info->known, info->unavailable,
@@ -91,7 +78,8 @@ static json_t *module_object(pi_json_document *document, const procinspect_modul
     pi_json_put_boolean(&object, "is_debug", PROCINSPECT_MODULE_IS_DEBUG, info->is_debug);
     pi_json_put_unavailable(&object, "language", json_null(), "ELF files name no language.");
     if (pi_json_knows(&object, "build_id", PROCINSPECT_MODULE_BUILD_ID, json_null()))
-        pi_json_put(&object, "build_id", build_id_text(document, info));
+        pi_json_put(&object, "build_id",
+                    pi_json_build_id(document, info->build_id, info->build_id_length));
     return pi_json_object_end(&object);
 }
 

@@ -96,7 +96,7 @@ OFFSET(procinspect_error, os_errno, 4);
 OFFSET(procinspect_error, reserved, 8);
 OFFSET(procinspect_error, message, 32);
 
-SIZE(procinspect_http_options, 48);
+SIZE(procinspect_http_options, 64);
 OFFSET(procinspect_http_options, struct_size, 0);
 OFFSET(procinspect_http_options, main_site_pid, 4);
 OFFSET(procinspect_http_options, main_site, 8);
@@ -104,6 +104,9 @@ OFFSET(procinspect_http_options, main_site_user, 16);
 OFFSET(procinspect_http_options, main_site_setting, 24);
 OFFSET(procinspect_http_options, machine_name, 32);
 OFFSET(procinspect_http_options, instance_id, 40);
+OFFSET(procinspect_http_options, zip_flags, 48);
+OFFSET(procinspect_http_options, reserved, 52);
+OFFSET(procinspect_http_options, zip_max_support_bytes, 56);
 
 SIZE(procinspect_http_request, 72);
 OFFSET(procinspect_http_request, struct_size, 0);
@@ -266,12 +269,38 @@ OFFSET(procinspect_process_query, struct_size, 0);
 OFFSET(procinspect_process_query, flags, 4);
 OFFSET(procinspect_process_query, members, 8);
 
-SIZE(procinspect_dump_stream_options, 24);
+SIZE(procinspect_dump_stream_options, 40);
 OFFSET(procinspect_dump_stream_options, struct_size, 0);
 OFFSET(procinspect_dump_stream_options, format, 4);
 OFFSET(procinspect_dump_stream_options, cancellation, 8);
 OFFSET(procinspect_dump_stream_options, level, 16);
 OFFSET(procinspect_dump_stream_options, workers, 20);
+OFFSET(procinspect_dump_stream_options, flags, 24);
+OFFSET(procinspect_dump_stream_options, reserved, 28);
+OFFSET(procinspect_dump_stream_options, max_support_bytes, 32);
+
+SIZE(procinspect_zip_file, 96);
+OFFSET(procinspect_zip_file, name, 0);
+OFFSET(procinspect_zip_file, runtime, 8);
+OFFSET(procinspect_zip_file, path, 16);
+OFFSET(procinspect_zip_file, module_path, 24);
+OFFSET(procinspect_zip_file, build_id, 32);
+OFFSET(procinspect_zip_file, build_id_length, 40);
+OFFSET(procinspect_zip_file, module_build_id, 48);
+OFFSET(procinspect_zip_file, module_build_id_length, 56);
+OFFSET(procinspect_zip_file, size_bytes, 64);
+OFFSET(procinspect_zip_file, crc32, 72);
+OFFSET(procinspect_zip_file, state, 76);
+OFFSET(procinspect_zip_file, flags, 80);
+OFFSET(procinspect_zip_file, reserved, 84);
+OFFSET(procinspect_zip_file, reason, 88);
+
+SIZE(procinspect_zip_manifest, 32);
+OFFSET(procinspect_zip_manifest, items, 0);
+OFFSET(procinspect_zip_manifest, count, 8);
+OFFSET(procinspect_zip_manifest, pid, 16);
+OFFSET(procinspect_zip_manifest, more_count, 20);
+OFFSET(procinspect_zip_manifest, captured_at_unix_ns, 24);
 
 SIZE(procinspect_thread_info, 88);
 OFFSET(procinspect_thread_info, known, 0);

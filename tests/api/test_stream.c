@@ -63,7 +63,8 @@ static procinspect_stream *odd_stream(uint64_t length, uint64_t fails_at, int *r
                                       procinspect_cancellation *cancellation) {
     odd_source *source = malloc(sizeof *source);
     procinspect_stream *stream = NULL;
-    *source = (odd_source){{read_odd, release_odd, NULL}, 0, length, fails_at, releases};
+    *source =
+        (odd_source){{.read = read_odd, .release = release_odd}, 0, length, fails_at, releases};
     assert_int_equal(
         pi_stream_new(&source->base, PI_STREAM_SIZE_UNKNOWN, cancellation, &stream, NULL), 0);
     return stream;

@@ -47,7 +47,15 @@ class Zips(ContractCase):
 
     def the_dump_in(self, answer):
         with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
-            self.assertEqual(archive.namelist(), ["minidump.dmp"])
+            names = archive.namelist()
+            self.assertEqual((names[0], names[-1]), ("minidump.dmp", "manifest.json"))
+            manifest = json.loads(archive.read("manifest.json"))
+            self.assertEqual([each["name"] for each in manifest["files"]], names[:-1])
+            for each in manifest["files"]:
+                info = archive.getinfo(each["name"])
+                self.assertEqual(
+                    (each["size_bytes"], each["crc32"]), (info.file_size, f"0x{info.CRC:08x}")
+                )
             return archive.read("minidump.dmp")
 
     def ask(self, path, receive_bytes):

@@ -49,7 +49,8 @@ class Agent(unittest.TestCase):
 
     def assert_is_dump(self, path):
         with zipfile.ZipFile(path) as archive:
-            self.assertEqual(archive.namelist(), ["minidump.dmp"])
+            names = archive.namelist()
+            self.assertEqual((names[0], names[-1]), ("minidump.dmp", "manifest.json"))
             self.assertEqual(archive.read("minidump.dmp")[:4], b"MDMP")
 
     def test_one_that_takes_the_processor(self):
