@@ -40,8 +40,9 @@ enum {
     IN_OTHER_MOUNTS = 0x2 /* in a mount namespace of its own; skips the test where it can't */
 };
 
-/* A process that has mapped these, and sleeps; `prepare`, where not NULL, it calls first. */
-pid_t start_mapping(const char *const *names, size_t count, int how, void (*prepare)(void));
+/* A process that has mapped these, and sleeps; `prepare`, where not NULL, it calls first, and skips
+ * the test where that answers false. */
+pid_t start_mapping(const char *const *names, size_t count, int how, bool (*prepare)(void));
 void end_mapping(pid_t pid);
 
 /* The zip of its dump, before anything is read of it; and what that holds, once it has been read to

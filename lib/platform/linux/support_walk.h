@@ -9,8 +9,8 @@
 /*
  * Finds a file without trusting anything on the way: one name after the other is opened as a mere
  * handle (O_PATH) below the one before, never above the root, and judged before it is used. No file
- * system that need not answer is asked, no link of /proc is followed, and whatever isn't a regular
- * file is never opened.
+ * system that need not answer is asked, links are followed by their text alone (those of /proc lead
+ * nowhere else), and whatever isn't a regular file is never opened.
  */
 typedef struct pi_support_root {
     int descriptor; /* O_PATH */
