@@ -2,12 +2,10 @@
 #include "zip/workers.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Much more than deflate needs, for sanitizers' sake; what isn't touched isn't there. */
-enum { STACK_BYTES = 256 * 1024 };
+#include "base/thread.h"
 
 typedef struct worker {
     pi_zip_workers *all;
@@ -121,21 +119,6 @@ static void *work(void *user) {
     return NULL;
 }
 
-/* With all signals blocked: they are for the host's own threads. */
-static bool start_thread(worker *starting) {
-    pthread_attr_t attributes;
-    sigset_t all_signals, mask_before;
-    if (pthread_attr_init(&attributes) != 0)
-        return false;
-    sigfillset(&all_signals);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    pthread_sigmask(SIG_SETMASK, &all_signals, &mask_before);
-    int result = pthread_create(&starting->thread, &attributes, work, starting);
-    pthread_sigmask(SIG_SETMASK, &mask_before, NULL);
-    pthread_attr_destroy(&attributes);
-    return result == 0;
-}
-
 /* One with each block, as long as there may be more: few blocks need few threads. */
 static void start_one_more(pi_zip_workers *workers) {
     if (workers->has_no_more_threads || workers->thread_count == workers->most_threads)
@@ -144,7 +127,7 @@ static void start_one_more(pi_zip_workers *workers) {
     next->all = workers;
     bool has_compressor =
         workers->thread_count == 0 || pi_zip_compressor_init(&next->compressor, workers->level);
-    if (has_compressor && start_thread(next))
+    if (has_compressor && pi_thread_start(&next->thread, work, next))
         workers->thread_count++;
     else
         workers->has_no_more_threads = true;
