@@ -13,8 +13,9 @@ extern "C" {
 /*
  * A stream is bytes to be read once and in order: pulled (a host asks for the next ones), pushed (a
  * callback is given them), or written into a descriptor. The three can be mixed; each goes on where
- * the last one ended. Of a raw dump and of bytes nothing is read ahead, of a zip some blocks for
- * each compressing thread; the memory that a stream takes does not depend on its length.
+ * the last one ended. Of a raw dump and of bytes nothing is read ahead, but a part while the one
+ * before is written into a descriptor; of a zip some blocks for each compressing thread. The memory
+ * that a stream takes does not depend on its length.
  */
 typedef struct procinspect_stream procinspect_stream;
 
@@ -143,6 +144,10 @@ PROCINSPECT_API int32_t procinspect_stream_push(procinspect_stream *stream,
  * The rest of the stream into a file, pipe or socket, blocking or not; the descriptor stays the
  * caller's. It never raises SIGPIPE: a closed reader is an IO error with EPIPE, a full disk one
  * with ENOSPC. A cancellation ends it also while it waits for a slow reader.
+ *
+ * From 4 MiB on a second thread takes turns with the calling one, where the system has one to give:
+ * one reads while the other writes. It has all signals blocked, calls nothing of the host's, and
+ * has ended when this returns; the two take 512 KiB.
  * Errors: INVALID_ARGUMENT, CANCELLED, IO (os_errno says how), NO_MEMORY.
  */
 PROCINSPECT_API int32_t procinspect_stream_write_to_descriptor(procinspect_stream *stream,

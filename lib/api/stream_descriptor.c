@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -13,9 +15,13 @@
 #include "api/stream.h"
 #include "base/cancellation.h"
 #include "base/error.h"
+#include "base/thread.h"
 
 /* How soon a cancellation is noticed while a slow reader is waited for. */
 enum { CANCELLATION_POLL_MS = 50 };
+
+/* What is left of the stream from which on a second thread is worth its start. */
+enum { LEAST_BYTES_FOR_TWO = 4 * 1024 * 1024 };
 
 typedef struct destination {
     int descriptor;
@@ -137,24 +143,112 @@ static int32_t write_part(const destination *to, const unsigned char *bytes, siz
     return code;
 }
 
-static int32_t write_rest(procinspect_stream *stream, const destination *to,
+/*
+ * The stream on its way into the descriptor, part by part. Two threads take turns: while one writes
+ * its part the other reads the next one, so that it takes as long as the slower of both, not as
+ * long as both together.
+ */
+typedef struct relay {
+    procinspect_stream *stream;
+    const destination *to;
+    size_t capacity; /* of each thread's buffer */
+
+    pthread_mutex_t reading;
+    uint64_t read_count; /* parts; under `reading` */
+
+    pthread_mutex_t lock;
+    pthread_cond_t has_moved;
+    uint64_t written_count; /* parts; under the lock, and the rest, too */
+    bool has_ended;
+    procinspect_error failure; /* of the first part that failed; code 0 for none */
+} relay;
+
+typedef struct relay_thread {
+    relay *all;
+    unsigned char *buffer;
+    int write_errno; /* what its own write failed with, for it may have raised a signal */
+    pthread_t thread;
+} relay_thread;
+
+static uint64_t read_next(relay_thread *self, size_t *length, procinspect_error *failure) {
+    relay *all = self->all;
+    *length = 0;
+    pthread_mutex_lock(&all->reading);
+    uint64_t number = all->read_count++;
+    pi_stream_next(all->stream, self->buffer, all->capacity, length, failure);
+    pthread_mutex_unlock(&all->reading);
+    return number;
+}
+
+/* Once it is the part's turn; false where that never comes. */
+static bool take_turn(relay *all, uint64_t number) {
+    pthread_mutex_lock(&all->lock);
+    while (!all->has_ended && all->written_count != number)
+        pthread_cond_wait(&all->has_moved, &all->lock);
+    bool has_ended = all->has_ended;
+    pthread_mutex_unlock(&all->lock);
+    return !has_ended;
+}
+
+static void give_turn(relay *all, bool is_last, const procinspect_error *failure) {
+    pthread_mutex_lock(&all->lock);
+    all->written_count++;
+    all->has_ended = is_last;
+    all->failure = *failure;
+    pthread_cond_signal(&all->has_moved);
+    pthread_mutex_unlock(&all->lock);
+}
+
+static void *pass_parts(void *user) {
+    relay_thread *self = user;
+    relay *all = self->all;
+    for (bool is_last = false; !is_last;) {
+        size_t length;
+        procinspect_error failure = {0};
+        uint64_t number = read_next(self, &length, &failure);
+        if (!take_turn(all, number))
+            break;
+        if (failure.code == PROCINSPECT_OK && length != 0 &&
+            write_part(all->to, self->buffer, length, &all->stream->position_bytes, &failure) !=
+                PROCINSPECT_OK)
+            self->write_errno = failure.os_errno;
+        is_last = failure.code != PROCINSPECT_OK || length == 0;
+        give_turn(all, is_last, &failure);
+    }
+    return NULL;
+}
+
+/* The calling thread, and another one where there is enough to do and the system has one to give.
+ * *write_errno is the calling thread's. */
+static void pass_all(relay *all, unsigned char *buffer, int *write_errno) {
+    relay_thread own = {.all = all, .buffer = buffer}, other = {.all = all};
+    int64_t size = all->stream->size_bytes;
+    if (size >= 0 && (uint64_t)size - all->stream->position_bytes >= LEAST_BYTES_FOR_TWO)
+        other.buffer = malloc(all->capacity);
+    bool has_other = other.buffer != NULL && pi_thread_start(&other.thread, pass_parts, &other);
+    pass_parts(&own);
+    if (has_other)
+        pthread_join(other.thread, NULL);
+    free(other.buffer);
+    *write_errno = own.write_errno;
+}
+
+static int32_t write_rest(procinspect_stream *stream, const destination *to, int *write_errno,
                           procinspect_error *failure) {
-    size_t capacity;
-    unsigned char *buffer = pi_stream_part_buffer(stream, &capacity, failure);
+    relay all = {.stream = stream, .to = to};
+    unsigned char *buffer = pi_stream_part_buffer(stream, &all.capacity, failure);
     if (buffer == NULL)
         return PROCINSPECT_ERROR_NO_MEMORY;
-    int32_t code;
-    for (;;) {
-        size_t length;
-        code = pi_stream_next(stream, buffer, capacity, &length, failure);
-        if (code != PROCINSPECT_OK || length == 0)
-            break;
-        code = write_part(to, buffer, length, &stream->position_bytes, failure);
-        if (code != PROCINSPECT_OK)
-            break;
-    }
+    pthread_mutex_init(&all.reading, NULL);
+    pthread_mutex_init(&all.lock, NULL);
+    pthread_cond_init(&all.has_moved, NULL);
+    pass_all(&all, buffer, write_errno);
+    pthread_cond_destroy(&all.has_moved);
+    pthread_mutex_destroy(&all.lock);
+    pthread_mutex_destroy(&all.reading);
     free(buffer);
-    return code;
+    *failure = all.failure;
+    return failure->code;
 }
 
 int32_t procinspect_stream_write_to_descriptor(procinspect_stream *stream, int32_t descriptor,
@@ -168,9 +262,10 @@ int32_t procinspect_stream_write_to_descriptor(procinspect_stream *stream, int32
     int32_t code = destination_open(&to, descriptor, stream->cancellation, &failure);
     if (code == PROCINSPECT_OK) {
         signal_guard guard;
+        int write_errno = 0;
         guard_begin(&guard);
-        code = write_rest(stream, &to, &failure);
-        guard_end(&guard, failure.os_errno);
+        code = write_rest(stream, &to, &write_errno, &failure);
+        guard_end(&guard, write_errno);
     }
     return code == PROCINSPECT_OK ? code : pi_stream_fail(stream, &failure, error);
 }

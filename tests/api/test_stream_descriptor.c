@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -19,19 +20,22 @@
 #include <cmocka.h>
 
 #include "api/stream.h"
+#include "base/error.h"
 
-enum { LENGTH = 1000003 };
+/* All tests run twice: with what one thread passes on, and with what takes two. */
+enum { SHORT_LENGTH = 1000003, LONG_LENGTH = 5000011 };
 
-static unsigned char content[LENGTH];
+static unsigned char content[LONG_LENGTH];
+static size_t content_length = SHORT_LENGTH;
 
 static void fill_content(void) {
-    for (size_t i = 0; i < LENGTH; i++)
+    for (size_t i = 0; i < LONG_LENGTH; i++)
         content[i] = (unsigned char)((i * 0x9e3779b97f4a7c15u) >> 56);
 }
 
 static procinspect_stream *content_stream(procinspect_cancellation *cancellation) {
     procinspect_stream *stream;
-    assert_int_equal(procinspect_stream_open_bytes(content, LENGTH, &stream, NULL), 0);
+    assert_int_equal(procinspect_stream_open_bytes(content, content_length, &stream, NULL), 0);
     /* Only streams over dumps are given one from outside. */
     assert_null(stream->cancellation);
     stream->cancellation = cancellation;
@@ -70,7 +74,7 @@ static void *receive(void *argument) {
             continue;
         if (count <= 0)
             return NULL;
-        if (self->received + (size_t)count > LENGTH ||
+        if (self->received + (size_t)count > content_length ||
             memcmp(part, content + self->received, (size_t)count) != 0)
             self->wrong = 1;
         self->received += (size_t)count;
@@ -94,9 +98,9 @@ static void assert_arrives(const int ends[2], long reader_pause_ms, size_t part_
     close(ends[0]);
     assert_string_equal(error.message, "");
     assert_int_equal(code, 0);
-    assert_int_equal(other.received, LENGTH);
+    assert_int_equal(other.received, content_length);
     assert_int_equal(other.wrong, 0);
-    assert_int_equal(procinspect_stream_position_bytes(stream), LENGTH);
+    assert_int_equal(procinspect_stream_position_bytes(stream), content_length);
     stream->cancellation = NULL;
     procinspect_stream_free(stream);
 }
@@ -116,13 +120,13 @@ static void into_a_file(void **state) {
     assert_int_equal(write(file, "head", 4), 4);
     procinspect_stream *stream = content_stream(NULL);
     assert_int_equal(procinspect_stream_write_to_descriptor(stream, file, NULL), 0);
-    assert_int_equal(lseek(file, 0, SEEK_CUR), 4 + LENGTH);
-    unsigned char *bytes = malloc(LENGTH);
-    assert_int_equal(pread(file, bytes, LENGTH, 4), LENGTH);
-    assert_memory_equal(bytes, content, LENGTH);
+    assert_int_equal(lseek(file, 0, SEEK_CUR), 4 + content_length);
+    unsigned char *bytes = malloc(content_length);
+    assert_int_equal(pread(file, bytes, content_length, 4), content_length);
+    assert_memory_equal(bytes, content, content_length);
     /* All was given: nothing more comes. */
     assert_int_equal(procinspect_stream_write_to_descriptor(stream, file, NULL), 0);
-    assert_int_equal(lseek(file, 0, SEEK_CUR), 4 + LENGTH);
+    assert_int_equal(lseek(file, 0, SEEK_CUR), 4 + content_length);
     free(bytes);
     close(file);
     procinspect_stream_free(stream);
@@ -145,12 +149,12 @@ static void into_sockets_with_a_slow_reader(void **state) {
     (void)state;
     procinspect_cancellation *cancellation = new_cancellation();
     for (int i = 0; i < 4; i++) {
-        int ends[2], small = 4096;
+        int ends[2], small = (int)(content_length / 250);
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
         setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
         if (i & 1)
             assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
-        assert_arrives(ends, 1, 16384, i & 2 ? cancellation : NULL);
+        assert_arrives(ends, 1, 65536, i & 2 ? cancellation : NULL);
     }
     procinspect_cancellation_free(cancellation);
 }
@@ -169,7 +173,7 @@ static void interrupted_all_the_time(void **state) {
         int ends[2];
         assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
         setitimer(ITIMER_REAL, &often, NULL);
-        assert_arrives(ends, 1, 16384, i == 1 ? cancellation : NULL);
+        assert_arrives(ends, 1, 65536, i == 1 ? cancellation : NULL);
         setitimer(ITIMER_REAL, &never, NULL);
     }
     sigaction(SIGALRM, &before, NULL);
@@ -196,7 +200,7 @@ static void assert_cancelled_while_blocked(int descriptor) {
     pthread_join(thread, NULL);
     assert_true(took_s >= 0.14 && took_s < 2);
     uint64_t position = procinspect_stream_position_bytes(stream);
-    assert_true(position > 0 && position < LENGTH);
+    assert_true(position > 0 && position < content_length);
     assert_int_equal(procinspect_stream_write_to_descriptor(stream, descriptor, &error),
                      PROCINSPECT_ERROR_CANCELLED);
     assert_int_equal(procinspect_stream_position_bytes(stream), position);
@@ -304,7 +308,7 @@ static int status_of_child(int descriptor, int os_errno, rlim_t largest_file) {
         signal(SIGPIPE, SIG_DFL);
         signal(SIGXFSZ, SIG_DFL);
         setrlimit(RLIMIT_FSIZE, &limit);
-        if (procinspect_stream_open_bytes(content, LENGTH, &stream, NULL) != 0 ||
+        if (procinspect_stream_open_bytes(content, content_length, &stream, NULL) != 0 ||
             procinspect_stream_write_to_descriptor(stream, descriptor, &error) !=
                 PROCINSPECT_ERROR_IO)
             _exit(2);
@@ -328,6 +332,50 @@ static void a_host_with_default_signals_survives(void **state) {
     unlink(path);
     assert_int_equal(status_of_child(file, EFBIG, 5000), 0);
     close(file);
+}
+
+/* Gives so many bytes of the content and fails then. */
+typedef struct failing_source {
+    pi_stream_source base;
+    size_t given;
+    size_t fails_at;
+} failing_source;
+
+static int32_t read_until_failure(pi_stream_source *base, void *buffer, size_t capacity,
+                                  size_t *length, procinspect_error *error) {
+    failing_source *source = (failing_source *)base;
+    size_t left = source->fails_at - source->given;
+    if (left == 0)
+        return pi_error_set(error, PROCINSPECT_ERROR_IO, ESTALE, "The source has failed.");
+    *length = left < capacity ? left : capacity;
+    memcpy(buffer, content + source->given, *length);
+    source->given += *length;
+    return 0;
+}
+
+static void release_nothing(pi_stream_source *base) {
+    (void)base;
+}
+
+/* What was read before is written before the failure is told. */
+static void a_source_that_fails_midway(void **state) {
+    (void)state;
+    failing_source source = {.base = {.read = read_until_failure, .release = release_nothing},
+                             .fails_at = content_length - 1};
+    procinspect_stream *stream;
+    procinspect_error error = {0};
+    FILE *file = tmpfile();
+    assert_int_equal(pi_stream_new(&source.base, (int64_t)content_length, NULL, &stream, NULL), 0);
+    assert_int_equal(procinspect_stream_write_to_descriptor(stream, fileno(file), &error),
+                     PROCINSPECT_ERROR_IO);
+    assert_int_equal(error.os_errno, ESTALE);
+    assert_int_equal(procinspect_stream_position_bytes(stream), source.fails_at);
+    unsigned char *bytes = malloc(content_length);
+    assert_int_equal(pread(fileno(file), bytes, content_length, 0), source.fails_at);
+    assert_memory_equal(bytes, content, source.fails_at);
+    free(bytes);
+    fclose(file);
+    procinspect_stream_free(stream);
 }
 
 static void a_full_disk_is_enospc(void **state) {
@@ -370,9 +418,12 @@ int main(void) {
         cmocka_unit_test(a_closed_reader_is_epipe_and_no_signal),
         cmocka_unit_test(a_pending_sigpipe_of_the_host_stays_pending),
         cmocka_unit_test(a_host_with_default_signals_survives),
+        cmocka_unit_test(a_source_that_fails_midway),
         cmocka_unit_test(a_full_disk_is_enospc),
         cmocka_unit_test(descriptors_that_cannot_be_written),
     };
     fill_content();
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("by one thread", tests, NULL, NULL);
+    content_length = LONG_LENGTH;
+    return failed + cmocka_run_group_tests_name("by two threads", tests, NULL, NULL);
 }
