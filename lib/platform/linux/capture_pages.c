@@ -37,8 +37,10 @@ enum { SCAN_FILE = 1 << 2, SCAN_PRESENT = 1 << 3, SCAN_SWAPPED = 1 << 4, SCAN_ZE
 #define ENTRY_OF_FILE (UINT64_C(1) << 61)
 #define ENTRY_GUARD (UINT64_C(1) << 58) /* MADV_GUARD_INSTALL: nothing is behind it */
 
-/* So that the deadline is looked at. */
-enum { PAGES_IN_ONE_SCAN = 1024 * 1024 };
+/* Of many, so that the deadline is looked at. A brief scan is for those that only want to know
+ * where pages begin: it passes hundreds of small mappings, and doesn't stay long with a large one.
+ */
+enum { PAGES_IN_ONE_SCAN = 1024 * 1024, PAGES_IN_BRIEF_SCAN = 256 };
 
 /* A scan looks further than it was asked to, so that many small mappings take one: up to the end of
  * the addresses that programs have, unless they ask for more. */
@@ -51,7 +53,8 @@ void pi_pages_begin(pi_pages *pages, int pagemap) {
 }
 
 static uint64_t look_up_to(const pi_pages *pages, uint64_t to) {
-    return pages->is_narrow || to > USUAL_ADDRESS_END ? to : USUAL_ADDRESS_END;
+    bool is_narrow = pages->is_narrow && !pages->is_brief;
+    return is_narrow || to > USUAL_ADDRESS_END ? to : USUAL_ADDRESS_END;
 }
 
 static long scan(pi_pages *pages, uint64_t from, uint64_t to, uint64_t guard, uint64_t *end) {
@@ -60,7 +63,8 @@ static long scan(pi_pages *pages, uint64_t from, uint64_t to, uint64_t guard, ui
                               .end = to,
                               .vec = (uintptr_t)pages->items.regions,
                               .vec_len = PI_PAGES_REGIONS,
-                              .max_pages = pages->only_first ? 1 : PAGES_IN_ONE_SCAN,
+                              .max_pages =
+                                  pages->is_brief ? PAGES_IN_BRIEF_SCAN : PAGES_IN_ONE_SCAN,
                               .category_inverted = guard,
                               .category_mask = guard,
                               .category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
@@ -167,12 +171,8 @@ int pi_pages_next(pi_pages *pages, uint64_t from, uint64_t to, pi_page_run *run)
 }
 
 int pi_pages_first(pi_pages *pages, uint64_t from, uint64_t to, pi_page_run *run) {
-    bool was_narrow = pages->is_narrow;
-    pi_pages_begin(pages, pages->pagemap);
-    pages->is_narrow = pages->only_first = true;
+    pages->is_brief = true;
     int result = pi_pages_next(pages, from, to, run);
-    pages->is_narrow = was_narrow;
-    pages->only_first = false;
-    pi_pages_begin(pages, pages->pagemap);
+    pages->is_brief = false;
     return result;
 }

@@ -24,7 +24,7 @@ enum { PI_PAGES_REGIONS = 1024, PI_PAGES_ENTRIES = 8192 };
 typedef struct pi_pages {
     int pagemap; /* /proc/PID/pagemap, open */
     bool cannot_scan;
-    bool only_first;         /* one page is all that is asked for */
+    bool is_brief;           /* the first page is all that is asked for */
     bool is_narrow;          /* what lies beyond what is asked for isn't looked at */
     const pi_helper *helper; /* NULL in the host */
     uint64_t deadline_ns;    /* by CLOCK_MONOTONIC, 0 for none */
@@ -58,8 +58,7 @@ typedef struct pi_page_run {
  */
 int pi_pages_next(pi_pages *pages, uint64_t from, uint64_t to, pi_page_run *run);
 
-/* The first page in [from, to) that exists, without a look at those behind it; anywhere in the
- * address space. Answers as pi_pages_next. */
+/* The same where only .start is of interest: looks at few of the pages behind it. */
 int pi_pages_first(pi_pages *pages, uint64_t from, uint64_t to, pi_page_run *run);
 
 #endif
