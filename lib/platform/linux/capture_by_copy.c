@@ -202,7 +202,10 @@ static bool has_ended(const pi_copy *copy) {
 
 static pi_copy_state watch(const pi_hold *hold) {
     pi_copy *copy = hold->copy;
-    uint64_t until_ns = raw_now_ns() + copy->max_age_ns, look_ns = 0;
+    uint64_t begin_ns = raw_now_ns();
+    uint64_t until_ns = begin_ns + copy->max_age_ns;
+    /* It hasn't grown yet, and many a dump is done by then. */
+    uint64_t look_ns = begin_ns + STEP_NS;
     while (!pi_helper_must_stop(hold->stop.helper)) {
         if (has_ended(copy))
             return PI_COPY_WAS_KILLED;
