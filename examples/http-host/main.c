@@ -48,6 +48,8 @@ static const struct argp_option option_table[] = {
     {"max-pause-ms", 'p', "N", 0, "Longest stop for a dump; default 5000", 0},
     {"support-files", 's', "none|host|target", 0,
      "The debugger's files in a zip, and who may provide them; default host", 0},
+    {"spool-directory", 'S', "DIR", 0,
+     "For memory of large processes that can't be copied; default: they are refused", 0},
     {"max-connections", 'c', "N", 0, "At once; default 64", 0},
     {0},
 };
@@ -135,6 +137,8 @@ static error_t set_option(int key, char *text, struct argp_state *state) {
         options.context.max_pause_ms = (uint32_t)number(state, "max-pause-ms", text, 600000);
     else if (key == 's')
         options.http.zip_flags = zip_flags(state, text);
+    else if (key == 'S')
+        options.context.spool_directory = text;
     else if (key == 'c')
         options.max_connections = (unsigned)number(state, "max-connections", text, 1000);
     else if (key == ARGP_KEY_ARG)

@@ -98,6 +98,12 @@ typedef struct procinspect_context_options {
     uint32_t max_copy_seconds;
     uint32_t reserved2; /* must be 0 */
     uint64_t max_copy_growth_bytes;
+    /* Where a dump's memory may be written that is more than hold_buffer_bytes, of a process that
+     * can't be copied: into a file without a name that nobody else can open (O_TMPFILE, mode 0600),
+     * gone with the dump or the host. An absolute path, on a local disk that is fast enough: what
+     * can't be written within max_pause_ms is given up. NULL: nowhere, such dumps are refused.
+     * Copied. */
+    const char *spool_directory;
 } procinspect_context_options;
 
 /* Sets all of *options to the defaults. struct_size is sizeof(procinspect_context_options) as the
@@ -109,9 +115,9 @@ PROCINSPECT_API void procinspect_context_options_init(procinspect_context_option
  * Makes a context; options may be NULL for the defaults. Free with procinspect_context_free.
  *
  * Errors: INVALID_ARGUMENT (unknown allow bits, a scope that is none, a redacted name that is NULL
- * or has a `*` inside, more than 10,000 of them, unknown trailing bytes), NOT_FOUND or IO
- * (proc_root is no directory, or holds no processes file system), UNSUPPORTED (this system),
- * NO_MEMORY, NO_RESOURCES.
+ * or has a `*` inside, more than 10,000 of them, a spool_directory that is no absolute path,
+ * unknown trailing bytes), NOT_FOUND or IO (proc_root is no directory, or holds no processes file
+ * system), UNSUPPORTED (this system), NO_MEMORY, NO_RESOURCES.
  */
 PROCINSPECT_API int32_t procinspect_context_new(const procinspect_context_options *options,
                                                 procinspect_context **context,

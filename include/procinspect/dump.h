@@ -58,8 +58,10 @@ enum {
     PROCINSPECT_DUMP_WAY_AUTO =
         0, /* chosen by size and circumstances, before the target is touched */
     PROCINSPECT_DUMP_WAY_HOLD = 1, /* the target stays stopped while it is read into memory */
-    PROCINSPECT_DUMP_WAY_COPY = 2  /* the target is forked while it stands, and runs on: the memory
+    PROCINSPECT_DUMP_WAY_COPY = 2, /* the target is forked while it stands, and runs on: the memory
                                     * is read from the copy, whenever the dump is */
+    PROCINSPECT_DUMP_WAY_SPOOL = 3 /* the target stays stopped while its memory is written into a
+                                    * file in the context's spool_directory */
 };
 
 /* Option flags. */
@@ -182,7 +184,19 @@ PROCINSPECT_API void procinspect_dump_options_init(procinspect_dump_options *opt
  * stack, a userfaultfd that waits for news of forks, or no code to return through; NO_RESOURCES and
  * NO_MEMORY where the fork was refused.
  *
- * AUTO is hold where the memory, as it is right before the stop, fits hold_buffer_bytes, else copy.
+ * By spool it pauses for as long as it takes to write its memory into a file in the context's
+ * spool_directory: into the system's file cache mostly, some 0.5 s for 1 GiB, or as slowly as the
+ * disk where that is full. Space for it is reserved before the stop. Another helper process writes,
+ * so that a disk which hangs keeps the target no longer than max_pause_ms (TIMED_OUT). The file has
+ * no name, or loses it before it has content; its space is free again with the last reference to
+ * the dump, or when the calling process ends. Errors besides those of a hold: NO_RESOURCES (no
+ * space, a quota, RLIMIT_FSIZE), IO (the directory isn't there or can't be written to; the file
+ * can't be read later), UNSUPPORTED (no spool_directory).
+ *
+ * AUTO is hold where the memory, as it is right before the stop, fits hold_buffer_bytes, else copy;
+ * and spool where a copy can't be had, or is refused, and the context names a spool_directory.
+ * Where only the attempt at a copy tells that, the target is stopped twice. The report's way_reason
+ * says why it was that one.
  *
  * What had been read of a target that ends meanwhile makes a dump, and the report notes it; GONE
  * where it had not come to that. Free with procinspect_dump_free; the process handle may be freed
@@ -274,6 +288,7 @@ typedef struct procinspect_dump_report {
     size_t note_count;
     uint64_t pause_copy_ns;       /* of pause_memory_ns: the fork; 0 where there was none */
     uint64_t shared_memory_bytes; /* by copy: of memory_bytes, what is read while the dump is */
+    const char *way_reason;       /* a sentence: why `way` was taken */
 } procinspect_dump_report;
 
 /* The report of a dump; borrowed, lives as long as the dump. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/context.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,6 +67,12 @@ static int32_t check(const procinspect_context_options *options, procinspect_err
                             "procinspect_context_options: redacted_names must have "
                             "redacted_name_count names, at most %d.",
                             MAX_REDACTED_NAMES);
+    if (options->spool_directory != NULL &&
+        (options->spool_directory[0] != '/' || strlen(options->spool_directory) >= PATH_MAX))
+        return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
+                            "procinspect_context_options: spool_directory must be an absolute "
+                            "path of less than %d bytes.",
+                            PATH_MAX);
     return check_redacted_names(options, error);
 }
 
@@ -97,6 +104,13 @@ static int32_t copy_redacted_names(procinspect_context *context, procinspect_err
     return PROCINSPECT_OK;
 }
 
+static int32_t copy_spool_directory(procinspect_context *context, procinspect_error *error) {
+    if (context->options.spool_directory == NULL)
+        return PROCINSPECT_OK;
+    context->spool_directory = strdup(context->options.spool_directory);
+    return context->spool_directory != NULL ? PROCINSPECT_OK : pi_error_no_memory(error);
+}
+
 int32_t procinspect_context_new(const procinspect_context_options *options,
                                 procinspect_context **context, procinspect_error *error) {
     if (context == NULL)
@@ -113,6 +127,8 @@ int32_t procinspect_context_new(const procinspect_context_options *options,
         code = check(&made->options, error);
     if (code == PROCINSPECT_OK)
         code = copy_redacted_names(made, error);
+    if (code == PROCINSPECT_OK)
+        code = copy_spool_directory(made, error);
     made->chunks = pi_chunk_store_new();
     if (code == PROCINSPECT_OK && made->chunks == NULL)
         code = pi_error_no_memory(error);
@@ -126,6 +142,7 @@ int32_t procinspect_context_new(const procinspect_context_options *options,
     /* The caller's texts were copied, or are not needed any more. */
     made->options.proc_root = NULL;
     made->options.redacted_names = NULL;
+    made->options.spool_directory = NULL;
     *context = made;
     return PROCINSPECT_OK;
 }
@@ -148,5 +165,6 @@ void procinspect_context_free(procinspect_context *context) {
          i++)
         free(context->redacted_names[i]);
     free(context->redacted_names);
+    free(context->spool_directory);
     free(context);
 }

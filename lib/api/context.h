@@ -16,6 +16,7 @@ struct procinspect_context {
     procinspect_context_options options; /* zeros replaced by the defaults; texts are our copies */
     pi_system *system;
     pi_chunk_store *chunks; /* of listings */
+    char *spool_directory;  /* a copy, or NULL */
     char **redacted_names;  /* copies, options.redacted_name_count of them */
 };
 

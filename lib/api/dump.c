@@ -109,10 +109,10 @@ static int32_t check(const procinspect_process *process, const procinspect_dump_
                             "This version cannot take the context's redacted_names out of a "
                             "process's memory, so it takes no dump; use a context without "
                             "redacted_names where a dump may hold the whole environment.");
-    if (options->way > PROCINSPECT_DUMP_WAY_COPY)
+    if (options->way > PROCINSPECT_DUMP_WAY_SPOOL)
         return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
                             "Way %u of taking a dump is not supported by this version; it has "
-                            "PROCINSPECT_DUMP_WAY_AUTO (0), HOLD (1) and COPY (2).",
+                            "PROCINSPECT_DUMP_WAY_AUTO (0), HOLD (1), COPY (2) and SPOOL (3).",
                             (unsigned)options->way);
     return pi_dump_type_check_supported(options->type, pi_capture_types(), error);
 }
@@ -203,6 +203,7 @@ static int32_t take_snapshot(const procinspect_process *process,
         .hold_buffer_bytes = limits->hold_buffer_bytes,
         .max_copy_seconds = limits->max_copy_seconds,
         .max_copy_growth_bytes = limits->max_copy_growth_bytes,
+        .spool_directory = process->context->spool_directory,
         .shared_while_stopped = (options->flags & PROCINSPECT_DUMP_SHARED_WHILE_STOPPED) != 0,
         .only_check = (options->flags & PROCINSPECT_DUMP_ONLY_CHECK) != 0,
         .cancellation = options->cancellation,

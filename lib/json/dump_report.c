@@ -66,6 +66,7 @@ static json_t *report_object(pi_json_document *document, const procinspect_dump_
     pi_json_set(document, object, "pid", json_integer(report->pid));
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         pi_json_set(document, object, numbers[i].name, pi_json_size(numbers[i].value));
+    pi_json_set(document, object, "way_reason", pi_json_text(document, report->way_reason));
     pi_json_set(document, object, "captured_at_unix_ns", json_integer(report->captured_at_unix_ns));
     for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++)
         pi_json_set(document, object, durations[i].name, pi_json_size(durations[i].value));

@@ -104,6 +104,7 @@ typedef struct pi_capture_request {
     uint64_t hold_buffer_bytes;
     uint32_t max_copy_seconds;
     uint64_t max_copy_growth_bytes;
+    const char *spool_directory; /* NULL: none */
     bool shared_while_stopped; /* shared memory, too, is taken as it is while the process stands */
     bool only_check;           /* nothing is stopped, and *snapshot stays as it is */
     const procinspect_cancellation *cancellation; /* nullable */

@@ -15,7 +15,7 @@ OFFSET(procinspect_access, pid, 4);
 OFFSET(procinspect_access, user_id, 8);
 OFFSET(procinspect_access, reserved, 12);
 
-SIZE(procinspect_context_options, 96);
+SIZE(procinspect_context_options, 104);
 OFFSET(procinspect_context_options, struct_size, 0);
 OFFSET(procinspect_context_options, allow, 4);
 OFFSET(procinspect_context_options, user_scope, 8);
@@ -32,6 +32,7 @@ OFFSET(procinspect_context_options, authorize_user, 72);
 OFFSET(procinspect_context_options, max_copy_seconds, 80);
 OFFSET(procinspect_context_options, reserved2, 84);
 OFFSET(procinspect_context_options, max_copy_growth_bytes, 88);
+OFFSET(procinspect_context_options, spool_directory, 96);
 
 SIZE(procinspect_dump_options, 40);
 OFFSET(procinspect_dump_options, struct_size, 0);
@@ -48,7 +49,7 @@ OFFSET(procinspect_dump_note, kind, 0);
 OFFSET(procinspect_dump_note, tid, 4);
 OFFSET(procinspect_dump_note, text, 8);
 
-SIZE(procinspect_dump_report, 144);
+SIZE(procinspect_dump_report, 152);
 OFFSET(procinspect_dump_report, pid, 0);
 OFFSET(procinspect_dump_report, requested_type, 4);
 OFFSET(procinspect_dump_report, effective_type, 8);
@@ -71,6 +72,7 @@ OFFSET(procinspect_dump_report, notes, 112);
 OFFSET(procinspect_dump_report, note_count, 120);
 OFFSET(procinspect_dump_report, pause_copy_ns, 128);
 OFFSET(procinspect_dump_report, shared_memory_bytes, 136);
+OFFSET(procinspect_dump_report, way_reason, 144);
 
 SIZE(procinspect_environment_variable, 40);
 OFFSET(procinspect_environment_variable, name, 0);

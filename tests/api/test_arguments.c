@@ -48,7 +48,7 @@ static void wrong_context_options(void **state) {
     static const char *const null_name[] = {"A", NULL};
     procinspect_error error;
     procinspect_context_options options;
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 9; i++) {
         procinspect_context_options_init(&options, sizeof options);
         if (i == 0)
             options.allow = 0x8;
@@ -64,6 +64,8 @@ static void wrong_context_options(void **state) {
             options.redacted_names = null_name;
             options.redacted_name_count = 2;
         }
+        if (i == 8)
+            options.spool_directory = "tmp";
         if (i == 5)
             options.struct_size = 0;
         if (i == 6)

@@ -38,9 +38,9 @@ static void wrong_arguments(void **state) {
     assert_non_null(strstr(error.message, "supports: 0 (Normal), 0x1 (WithDataSegs), "
                                           "0x2 (WithFullMemory), 0x4 (WithHandleData), "));
     options.type = 0;
-    options.way = 3;
+    options.way = 5;
     assert_refused(process, &options, PROCINSPECT_ERROR_UNSUPPORTED, &error);
-    assert_non_null(strstr(error.message, "Way 3"));
+    assert_non_null(strstr(error.message, "Way 5"));
 
     procinspect_dump *dump = capture(process);
     procinspect_stream *stream = (procinspect_stream *)&error;

@@ -43,6 +43,7 @@ class CommandLine(ContractCase):
             (["--redact", "PLAIN,SEC*ET"], r"'SEC\*ET'; use \* at the start or end"),
             (["--bogus"], "bogus"),
             (["--listen"], "argument"),
+            (["--spool-directory", "spool"], "absolute"),
             (["word"], "not an option"),
         ):
             with self.subTest(options):
@@ -55,7 +56,8 @@ class CommandLine(ContractCase):
         result = run("--help")
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         for option in ("--listen", "--token-file", "--allow", "--main-site", "--public-url",
-                       "--own-user", "--redact", "--max-dump-bytes", "--max-pause-ms"):
+                       "--own-user", "--redact", "--max-dump-bytes", "--max-pause-ms",
+                       "--spool-directory"):
             self.assertIn(option, result.stdout)
         self.assertRegex(run("--version").stdout, r"^\d+\.\d+\.\d+\n$")
 

@@ -19,6 +19,7 @@ static void members_have_their_own_names(void **state) {
         .requested_type = 2,
         .effective_type = 3,
         .way = PROCINSPECT_DUMP_WAY_HOLD,
+        .way_reason = "w",
         .size_bytes = UINT64_MAX,
         .memory_bytes = 5,
         .unreadable_memory_bytes = 6,
@@ -45,7 +46,7 @@ static void members_have_their_own_names(void **state) {
         "\"size_bytes\":9223372036854775807,\"memory_bytes\":5,\"unreadable_memory_bytes\":6,"
         "\"shared_memory_bytes\":17,"
         "\"thread_count\":7,\"module_count\":8,\"restarted_call_count\":4294967295,"
-        "\"captured_at_unix_ns\":-10,\"pause_ns\":11,\"pause_stop_ns\":12,"
+        "\"way_reason\":\"w\",\"captured_at_unix_ns\":-10,\"pause_ns\":11,\"pause_stop_ns\":12,"
         "\"pause_registers_ns\":13,\"pause_memory_ns\":14,\"pause_copy_ns\":18,\"pause_resume_ns\":"
         "15,\"total_ns\":16,"
         "\"notes\":[{\"kind\":\"left_out\",\"tid\":0,\"text\":\"a\"},"

@@ -120,8 +120,8 @@ pi_snapshot *capture_process(const pi_process *process, const pi_capture_request
     procinspect_error error;
     if (pi_capture(process, request, &snapshot, &error) != 0)
         fail_msg("%d: %s", error.code, error.message);
-    assert_sound_snapshot_by(snapshot, request->way == PROCINSPECT_DUMP_WAY_COPY
-                                           ? PROCINSPECT_DUMP_WAY_COPY
+    assert_sound_snapshot_by(snapshot, request->way != PROCINSPECT_DUMP_WAY_AUTO
+                                           ? request->way
                                            : PROCINSPECT_DUMP_WAY_HOLD);
     return snapshot;
 }
@@ -247,6 +247,7 @@ void assert_sound_snapshot_by(const pi_snapshot *snapshot, uint32_t way) {
     assert_int_equal(report->pid, snapshot->pid);
     assert_int_equal(snapshot->architecture, PI_ARCHITECTURE_AMD64);
     assert_int_equal(report->way, way);
+    assert_non_null(report->way_reason);
     assert_sound_memory(snapshot);
     assert_sound_threads(snapshot);
     assert_true(snapshot->modules->count > 0);

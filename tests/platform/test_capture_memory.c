@@ -30,6 +30,7 @@ static pi_capture_request request_of(uint32_t type) {
     pi_capture_request request = default_request();
     request.type = type;
     request.way = way;
+    request.spool_directory = way == PROCINSPECT_DUMP_WAY_SPOOL ? "/tmp" : NULL;
     return request;
 }
 
@@ -271,8 +272,17 @@ int main(void) {
         cmocka_unit_test(test_a_deep_stack_is_whole),
         cmocka_unit_test(test_an_interrupted_stack_is_in_every_type),
     };
+    const struct CMUnitTest by_spool[] = {
+        cmocka_unit_test(test_the_pause_is_limited),
+        cmocka_unit_test(test_all_of_it_is_right),
+        cmocka_unit_test(test_many_mappings),
+        cmocka_unit_test(test_a_deep_stack_is_whole),
+        cmocka_unit_test(test_an_interrupted_stack_is_in_every_type),
+    };
     way = PROCINSPECT_DUMP_WAY_HOLD;
     int failed = cmocka_run_group_tests(by_hold, NULL, NULL);
     way = PROCINSPECT_DUMP_WAY_COPY;
-    return failed + cmocka_run_group_tests(by_copy, NULL, NULL);
+    failed += cmocka_run_group_tests(by_copy, NULL, NULL);
+    way = PROCINSPECT_DUMP_WAY_SPOOL;
+    return failed + cmocka_run_group_tests(by_spool, NULL, NULL);
 }

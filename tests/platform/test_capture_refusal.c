@@ -79,6 +79,10 @@ static void test_status_files(void **state) {
     pi_refusal_parse_own(own_status, sizeof own_status - 1, &facts);
     assert_true(facts.own_may_trace && facts.own_has_seccomp_filter);
     assert_int_equal(facts.own_capabilities, 0xc0000);
+    assert_true(facts.target_is_filtered && !facts.own_may_suspend_filters);
+    static const char administers[] = "CapEff:\t0000000000200000\n";
+    pi_refusal_parse_own(administers, sizeof administers - 1, &facts);
+    assert_true(facts.own_may_suspend_filters && !facts.own_may_trace);
 }
 
 /* A cut line says nothing: half a number is another number. */

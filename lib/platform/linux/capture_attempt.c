@@ -13,6 +13,7 @@
 #include "platform/linux/capture_attempt.h"
 #include "platform/linux/capture_by_copy.h"
 #include "platform/linux/capture_copy_source.h"
+#include "platform/linux/capture_spool_source.h"
 #include "platform/linux/capture_state.h"
 
 /* What a hostile target can make us allocate besides the memory it is asked for. */
@@ -113,8 +114,7 @@ static int32_t read_beforehand(pi_capture_state *capture, procinspect_error *err
     if (code == PROCINSPECT_OK)
         code = pi_capture_judge_size(&capture->files, capture->request, snapshot, error);
     if (code == PROCINSPECT_OK)
-        code = pi_capture_choose_way(process, capture->request, snapshot,
-                                     capture->history->needs_copy, &capture->way, error);
+        code = pi_capture_choose_way(capture, error);
     return code;
 }
 
@@ -190,7 +190,7 @@ static int32_t run_helper(pi_capture_state *capture, pi_capture_work *work,
     capture->snapshot->captured_at_unix_ns = now_ns(CLOCK_REALTIME);
     int32_t code = hold->copy != NULL ? pi_helper_run_until_report(&job, staying, error)
                                       : pi_helper_run(&job, error);
-    work->is_kept = job.keeps_memory;
+    work->is_kept |= job.keeps_memory;
     if (code == PROCINSPECT_OK)
         code = pi_capture_judge(capture, hold, error);
     /* A helper that was told to stop has ended the copy. */
@@ -202,17 +202,33 @@ static int32_t run_helper(pi_capture_state *capture, pi_capture_work *work,
     return code;
 }
 
+/* The same, with a writer beside it. */
+static int32_t run_helpers(pi_capture_state *capture, pi_capture_work *work,
+                           pi_helper_staying **staying, procinspect_error *error) {
+    if (work->hold.spool == NULL)
+        return run_helper(capture, work, staying, error);
+    pi_helper_staying *writer = NULL;
+    int32_t code = pi_spool_begin(capture, work, &writer, error);
+    if (code == PROCINSPECT_OK)
+        code = run_helper(capture, work, staying, error);
+    pi_spool_end(work, writer);
+    return code;
+}
+
 /* Stops, reads, lets go. 0, an error, or PI_CAPTURE_AGAIN. */
 static int32_t hold_process(pi_capture_state *capture, procinspect_error *error) {
     const pi_capture_request *request = capture->request;
     pi_capture_work *work;
     bool wants_copy = capture->way == PROCINSPECT_DUMP_WAY_COPY;
+    bool wants_spool = capture->way == PROCINSPECT_DUMP_WAY_SPOOL;
     pi_capture_size size = {.thread_count = capture->known.list.count,
                             .max_data_bytes = request->hold_buffer_bytes,
-                            .expected_data_bytes =
-                                wants_copy ? 0 : capture->snapshot->report.memory_bytes,
+                            .expected_data_bytes = wants_copy || wants_spool
+                                                       ? 0
+                                                       : capture->snapshot->report.memory_bytes,
                             .has_choice = (request->type & PI_CHOICE_TYPES) != 0,
-                            .wants_copy = wants_copy};
+                            .wants_copy = wants_copy,
+                            .wants_spool = wants_spool};
     int32_t code = pi_capture_work_new(&size, &work, error);
     if (code != PROCINSPECT_OK)
         return code;
@@ -222,9 +238,11 @@ static int32_t hold_process(pi_capture_state *capture, procinspect_error *error)
     work->hold.choice.never = own;
     work->hold.choice.never_count = capture->process->pid == getpid() ? 2 : 0;
     pi_helper_staying *staying = NULL;
-    code = run_helper(capture, work, &staying, error);
+    code = run_helpers(capture, work, &staying, error);
     if (code == PROCINSPECT_OK)
         code = take_results(capture, &work, &staying, error);
+    if (work != NULL && work->hold.spool != NULL)
+        pi_spool_drop(work->hold.spool);
     if (work != NULL && work->hold.copy != NULL)
         pi_copy_drop(work, staying);
     else if (work != NULL)

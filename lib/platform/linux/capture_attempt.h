@@ -11,6 +11,8 @@ typedef struct pi_capture_history {
     bool may_be_traced; /* we let our helper trace us */
     bool was_traced;    /* by somebody, at one time */
     bool needs_copy;    /* it has more memory than can be held */
+    bool needs_spool;   /* and can't be copied: */
+    char no_copy[128];  /* why */
 } pi_capture_history;
 
 /* It lives, and ran another program (execve) or seemed to. */

@@ -231,17 +231,11 @@ static void end_copy_of_host(pi_copy *copy, bool has_ended_already) {
         continue;
 }
 
-static void take_mark_off(int file) {
-    long flags = file < 0 ? -1 : raw_call(SYS_fcntl, file, F_GETFL, 0, 0);
-    if (flags >= 0) /* each mark has this one */
-        raw_call(SYS_fcntl, file, F_SETFL, flags & ~(long)O_APPEND, 0);
-}
-
 static void hand_over(pi_copy *copy) {
-    take_mark_off(copy->memory_file);
-    take_mark_off(copy->pagemap_file);
-    take_mark_off(copy->growth_file);
-    take_mark_off(copy->task_directory);
+    pi_helper_hand_over(copy->memory_file);
+    pi_helper_hand_over(copy->pagemap_file);
+    pi_helper_hand_over(copy->growth_file);
+    pi_helper_hand_over(copy->task_directory);
     atomic_store(&copy->hands_over, true);
 }
 

@@ -57,17 +57,3 @@ int32_t pi_capture_judge_size(const pi_process *files, const pi_capture_request 
     }
     return PROCINSPECT_OK;
 }
-
-int32_t pi_capture_choose_way(const pi_process *process, const pi_capture_request *request,
-                              const pi_snapshot *snapshot, bool needs_copy, uint32_t *way,
-                              procinspect_error *error) {
-    uint64_t memory_bytes = snapshot->report.memory_bytes;
-    bool is_large = needs_copy || memory_bytes > request->hold_buffer_bytes;
-    if (request->way == PROCINSPECT_DUMP_WAY_HOLD && is_large)
-        return pi_capture_too_large(process, request, memory_bytes, "The process was not stopped.",
-                                    error);
-    *way = request->way;
-    if (request->way == PROCINSPECT_DUMP_WAY_AUTO)
-        *way = is_large ? PROCINSPECT_DUMP_WAY_COPY : PROCINSPECT_DUMP_WAY_HOLD;
-    return PROCINSPECT_OK;
-}

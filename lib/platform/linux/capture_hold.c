@@ -7,6 +7,7 @@
 #include "platform/linux/capture_by_copy.h"
 #include "platform/linux/capture_interrupted.h"
 #include "platform/linux/capture_read.h"
+#include "platform/linux/capture_spool.h"
 #include "platform/linux/helper_system_call.h"
 
 /* Of the permitted pause, what is kept for letting the threads go: at least 1/16. */
@@ -182,9 +183,8 @@ static pi_hold_result choose(pi_hold *hold) {
     raw_close((int)pagemap);
     if (result < 0)
         return pi_hold_pages_failed(hold, result);
-    return choice->total_bytes - choice->left_out_bytes > hold->plan.budget_bytes
-               ? PI_HOLD_MEMORY_LARGE
-               : PI_HOLD_DONE;
+    bool is_large = choice->total_bytes - choice->left_out_bytes > hold->plan.budget_bytes;
+    return is_large && hold->spool == NULL ? PI_HOLD_MEMORY_LARGE : PI_HOLD_DONE;
 }
 
 /* All that exists has every stack in it: none has to be found through another. */
@@ -202,7 +202,10 @@ static pi_hold_result read_choice(pi_hold *hold) {
         return result;
     pi_plan_extend_stacks(&hold->plan, hold->choice.ranges, hold->choice.count);
     hold->memory_bytes = hold->choice.total_bytes - hold->choice.left_out_bytes;
-    return pi_hold_read_ranges(hold, hold->choice.ranges, hold->choice.count);
+    hold->ranges = hold->choice.ranges;
+    hold->range_count = hold->choice.count;
+    return hold->spool != NULL ? pi_hold_spool(hold)
+                               : pi_hold_read_ranges(hold, hold->ranges, hold->range_count);
 }
 
 static pi_hold_result read_memory(pi_hold *hold) {
@@ -212,7 +215,8 @@ static pi_hold_result read_memory(pi_hold *hold) {
         result = plan_stacks(hold);
     if (result == PI_HOLD_DONE && hold->copy != NULL)
         result = pi_hold_copy(hold);
-    else if (result == PI_HOLD_DONE && (hold->choice.type & PI_CHOICE_TYPES) != 0)
+    else if (result == PI_HOLD_DONE &&
+             ((hold->choice.type & PI_CHOICE_TYPES) != 0 || hold->spool != NULL))
         result = read_choice(hold);
     uint64_t end_ns = raw_now_ns();
     hold->memory_ns = end_ns - begin_ns;

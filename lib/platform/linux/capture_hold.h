@@ -26,7 +26,8 @@ typedef enum pi_hold_result {
     PI_HOLD_FILE_FAILED,  /* failed_file could not be read: failed_errno */
     PI_HOLD_MAPS_LARGE,   /* more text than there is room for */
     PI_HOLD_MEMORY_LARGE, /* choice.total_bytes, more than there is room for */
-    PI_HOLD_NOT_COPIED    /* copy.failed_errno */
+    PI_HOLD_NOT_COPIED,   /* copy.failed_errno */
+    PI_HOLD_NOT_SPOOLED   /* spool.failed_errno */
 } pi_hold_result;
 
 enum { PI_HOLD_AUXV_BYTES = 4096 };
@@ -54,7 +55,8 @@ typedef struct pi_hold {
     unsigned char *data; /* plan.budget_bytes */
     /* .type; where that asks for memory, also .never and the tables. */
     pi_choice choice;
-    struct pi_copy *copy; /* NULL: all memory is read while the process stands */
+    struct pi_copy *copy;   /* NULL: all memory is read while the process stands */
+    struct pi_spool *spool; /* NULL: what is read goes into .data */
 
     /* Results. */
     pi_hold_result result;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include "base/error.h"
 #include "platform/linux/capture_by_copy.h"
 #include "platform/linux/capture_refusal.h"
+#include "platform/linux/capture_spool_source.h"
 #include "platform/linux/capture_state.h"
 
 /* What the helper's work came to, in the caller's words. */
@@ -82,20 +84,21 @@ static int32_t fork_refused(int32_t pid, int cause, procinspect_error *error) {
         return pi_error_set(
             error, cause == EAGAIN ? PROCINSPECT_ERROR_NO_RESOURCES : PROCINSPECT_ERROR_NO_MEMORY,
             cause,
-            "No copy of process %d could be made (fork: %s); it runs on. Raise %s, or the host's "
-            "hold_buffer_bytes, to have its memory read while it stands.",
+            "No copy of process %d could be made (fork: %s); it runs on. Raise %s; or raise the "
+            "host's hold_buffer_bytes, or name a spool_directory, to have its memory read while it "
+            "stands.",
             (int)pid, strerror(cause),
             cause == EAGAIN ? "RLIMIT_NPROC of its user or pids.max of its cgroup"
                             : "the memory limit of its cgroup or vm.overcommit_memory");
     return pi_error_set(error, pi_error_code_of_errno(cause), cause,
                         "No copy of process %d could be made (fork: %s); it runs on. Raise "
-                        "hold_buffer_bytes to have its memory read while it stands.",
+                        "hold_buffer_bytes, or name a spool_directory, to have its memory read "
+                        "while it stands.",
                         (int)pid, strerror(cause));
 }
 
-/* Why no thread of it may be made to fork. */
-static const char *no_fork_reason(pi_fork_result result) {
-    switch (result) {
+const char *pi_capture_no_fork_reason(int result) {
+    switch ((pi_fork_result)result) {
     case PI_FORK_SECCOMP:
         return "it has a seccomp filter, which only a host with CAP_SYS_ADMIN can suspend";
     case PI_FORK_USER_DISPATCH:
@@ -113,17 +116,32 @@ static const char *no_fork_reason(pi_fork_result result) {
     }
 }
 
-static int32_t not_copied(const pi_capture_state *capture, const pi_copy *copy,
+/* Where it may be written to a directory instead, that is tried. */
+static bool turn_to_spool(pi_capture_state *capture, const pi_copy *copy) {
+    pi_capture_history *history = capture->history;
+    bool is_refused = copy->failed == PI_FORK_REFUSED;
+    if (capture->request->way != PROCINSPECT_DUMP_WAY_AUTO ||
+        capture->request->spool_directory == NULL)
+        return false;
+    snprintf(history->no_copy, sizeof history->no_copy, "%s%s", is_refused ? "fork: " : "",
+             is_refused ? strerror(copy->failed_errno) : pi_capture_no_fork_reason(copy->failed));
+    history->needs_spool = true;
+    return true;
+}
+
+static int32_t not_copied(pi_capture_state *capture, const pi_copy *copy,
                           procinspect_error *error) {
     int32_t pid = capture->process->pid;
+    if (turn_to_spool(capture, copy))
+        return PI_CAPTURE_AGAIN;
     if (copy->failed == PI_FORK_REFUSED)
         return fork_refused(pid, copy->failed_errno, error);
     int32_t code = copy->failed == PI_FORK_SECCOMP ? PROCINSPECT_ERROR_PERMISSION
                                                    : PROCINSPECT_ERROR_UNSUPPORTED;
     return pi_error_set(error, code, 0,
-                        "Process %d can't be copied: %s. It runs on; raise hold_buffer_bytes to "
-                        "have its memory read while it stands.",
-                        (int)pid, no_fork_reason(copy->failed));
+                        "Process %d can't be copied: %s. It runs on; raise hold_buffer_bytes, or "
+                        "name a spool_directory, to have its memory read while it stands.",
+                        (int)pid, pi_capture_no_fork_reason(copy->failed));
 }
 
 /* Than the one whose texts were read. */
@@ -162,6 +180,8 @@ int32_t pi_capture_judge(pi_capture_state *capture, const pi_hold *hold, procins
         }
         return pi_capture_too_large(capture->process, capture->request, hold->choice.total_bytes,
                                     "It runs on.", error);
+    case PI_HOLD_NOT_SPOOLED:
+        return pi_spool_failed(hold->spool, "It runs on.", error);
     case PI_HOLD_NOT_DONE:
         break;
     }

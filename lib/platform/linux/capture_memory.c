@@ -7,6 +7,7 @@
 #include "platform/linux/capture_copy_source.h"
 #include "platform/linux/capture_parts.h"
 #include "platform/linux/capture_source.h"
+#include "platform/linux/capture_spool_source.h"
 
 /* What a copy of the process doesn't have. */
 static bool note_record(const pi_page_record *record, pi_capture_notes *notes) {
@@ -52,7 +53,7 @@ static bool note_memory(const pi_hold *hold, pi_capture_notes *notes) {
     return noted && (hold->copy == NULL || note_record(&hold->copy->record, notes));
 }
 
-/* Takes the work, or all of its data. */
+/* Takes the work, or all of its data, or the file that has it. */
 static int32_t make_source(pi_capture_work **work, pi_helper_staying **staying,
                            pi_snapshot *snapshot, procinspect_error *error) {
     if (*staying != NULL) {
@@ -63,6 +64,11 @@ static int32_t make_source(pi_capture_work **work, pi_helper_staying **staying,
         *work = NULL;
         *staying = NULL;
         return PROCINSPECT_OK;
+    }
+    if ((*work)->hold.spool != NULL) {
+        snapshot->source =
+            pi_spool_source_new((*work)->hold.spool, snapshot->memory, snapshot->memory_count);
+        return snapshot->source != NULL ? PROCINSPECT_OK : pi_error_no_memory(error);
     }
     snapshot->source = pi_capture_source_new((*work)->hold.data, (*work)->data_bytes,
                                              snapshot->memory, snapshot->memory_count);

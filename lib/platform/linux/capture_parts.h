@@ -95,12 +95,6 @@ int32_t pi_capture_modules(const pi_process *process, pi_living *living, pi_proc
 int32_t pi_capture_judge_size(const pi_process *files, const pi_capture_request *request,
                               pi_snapshot *snapshot, procinspect_error *error);
 
-/* How the process is to be captured, by what the request says and judge_size has found: HOLD or
- * COPY; TOO_LARGE. */
-int32_t pi_capture_choose_way(const pi_process *process, const pi_capture_request *request,
-                              const pi_snapshot *snapshot, bool needs_copy, uint32_t *way,
-                              procinspect_error *error);
-
 /* More than hold_buffer_bytes: TOO_LARGE. `outcome` says what became of the process. */
 int32_t pi_capture_too_large(const pi_process *process, const pi_capture_request *request,
                              uint64_t memory_bytes, const char *outcome, procinspect_error *error);

@@ -15,7 +15,12 @@
 #include "base/text.h"
 #include "platform/linux/living.h"
 
-enum { CAPABILITY_SYS_PTRACE = 19, SECCOMP_FILTERED = 2, STATUS_BYTES = 8192 };
+enum {
+    CAPABILITY_SYS_PTRACE = 19,
+    CAPABILITY_SYS_ADMIN = 21,
+    SECCOMP_FILTERED = 2,
+    STATUS_BYTES = 8192
+};
 
 /* The values of the line that starts with this name ("Uid:"): its numbers, at most `capacity`. */
 static size_t read_line(const char *text, size_t length, const char *name, unsigned base,
@@ -52,14 +57,18 @@ void pi_refusal_parse_target(const char *status, size_t length, pi_refusal_facts
         facts->tracer_pid = (int32_t)values[0];
     if (read_line(status, length, "CapPrm:", 16, values, 1) == 1)
         facts->target_capabilities = values[0];
+    if (read_line(status, length, "Seccomp:", 10, values, 1) == 1)
+        facts->target_is_filtered = values[0] != 0;
 }
 
 void pi_refusal_parse_own(const char *status, size_t length, pi_refusal_facts *facts) {
     uint64_t value;
     if (read_line(status, length, "CapPrm:", 16, &value, 1) == 1)
         facts->own_capabilities = value;
-    if (read_line(status, length, "CapEff:", 16, &value, 1) == 1)
+    if (read_line(status, length, "CapEff:", 16, &value, 1) == 1) {
         facts->own_may_trace = (value >> CAPABILITY_SYS_PTRACE & 1) != 0;
+        facts->own_may_suspend_filters = (value >> CAPABILITY_SYS_ADMIN & 1) != 0;
+    }
     if (read_line(status, length, "Seccomp:", 10, &value, 1) == 1)
         facts->own_has_seccomp_filter = value == SECCOMP_FILTERED;
 }

@@ -22,6 +22,8 @@ typedef struct pi_refusal_facts {
     uint64_t own_capabilities;    /* permitted */
     bool own_may_trace;           /* CAP_SYS_PTRACE is effective */
     bool own_has_seccomp_filter;
+    bool own_may_suspend_filters; /* of seccomp, of others: CAP_SYS_ADMIN is effective */
+    bool target_is_filtered;      /* it has such a filter, or is in strict mode */
     bool target_is_dumpable;
     int yama_scope; /* pi_yama_scope */
 } pi_refusal_facts;

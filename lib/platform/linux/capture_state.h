@@ -25,6 +25,13 @@ typedef struct pi_capture_state {
 /* The thread whose files are read. */
 int32_t pi_capture_living_tid(const pi_capture_state *capture);
 
+/* Sets .way and the report's way_reason, by what the request says, judge_size has found, and
+ * earlier attempts have taught: TOO_LARGE, UNSUPPORTED. */
+int32_t pi_capture_choose_way(pi_capture_state *capture, procinspect_error *error);
+
+/* Why no thread of a process may be made to fork; a pi_fork_result. */
+const char *pi_capture_no_fork_reason(int result);
+
 /* What the hold came to: 0, an error, or PI_CAPTURE_AGAIN. */
 int32_t pi_capture_judge(pi_capture_state *capture, const pi_hold *hold, procinspect_error *error);
 

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "platform/linux/capture_by_copy.h"
+#include "platform/linux/capture_spool.h"
 
 enum {
     PAGE_BYTES = 4096,
@@ -38,15 +39,15 @@ static void *place(table_layout *layout, size_t bytes, size_t usual) {
 }
 
 /* A range that was chosen has a page at least, or is one of those that every dump holds. */
-static size_t choice_capacity(const pi_hold *hold, bool wants_copy) {
-    size_t capacity = wants_copy || hold->plan.budget_bytes / PAGE_BYTES >= PI_CHOICE_MAX_RANGES
+static size_t choice_capacity(const pi_hold *hold, bool is_unlimited) {
+    size_t capacity = is_unlimited || hold->plan.budget_bytes / PAGE_BYTES >= PI_CHOICE_MAX_RANGES
                           ? PI_CHOICE_MAX_RANGES
                           : (size_t)hold->plan.budget_bytes / PAGE_BYTES;
     return capacity + 2 * (size_t)hold->stop.capacity;
 }
 
-static void lay_out_choice(table_layout *layout, pi_hold *hold, bool wants_copy) {
-    hold->choice.capacity = choice_capacity(hold, wants_copy);
+static void lay_out_choice(table_layout *layout, pi_hold *hold, bool is_unlimited) {
+    hold->choice.capacity = choice_capacity(hold, is_unlimited);
     hold->choice.ranges = place(layout, hold->choice.capacity * sizeof *hold->choice.ranges,
                                 USUAL_RANGES * sizeof *hold->choice.ranges);
     hold->choice.pages = place(layout, sizeof *hold->choice.pages, sizeof *hold->choice.pages);
@@ -67,6 +68,17 @@ static void lay_out_copy(table_layout *layout, pi_hold *hold) {
     copy->held = held;
     copy->memory_file = copy->pagemap_file = copy->growth_file = copy->task_directory = -1;
     hold->copy = copy;
+}
+
+static void lay_out_spool(table_layout *layout, pi_hold *hold) {
+    const size_t slots_bytes = (size_t)PI_SPOOL_SLOTS * PI_SPOOL_SLOT_BYTES;
+    pi_spool *spool = place(layout, sizeof *spool, sizeof *spool);
+    unsigned char *slots = place(layout, slots_bytes, slots_bytes);
+    if (layout->base == NULL)
+        return;
+    spool->slots = slots;
+    spool->file = -1;
+    hold->spool = spool;
 }
 
 static void lay_out(table_layout *layout, pi_hold *hold, size_t usual,
@@ -91,10 +103,13 @@ static void lay_out(table_layout *layout, pi_hold *hold, size_t usual,
     hold->mapping_capacity = MAPS_BYTES / SHORTEST_MAPS_LINE;
     hold->mappings = place(layout, hold->mapping_capacity * sizeof *hold->mappings,
                            usual_maps / SHORTEST_MAPS_LINE * sizeof *hold->mappings);
-    if (size->has_choice || size->wants_copy)
-        lay_out_choice(layout, hold, size->wants_copy);
+    bool is_unlimited = size->wants_copy || size->wants_spool;
+    if (size->has_choice || is_unlimited)
+        lay_out_choice(layout, hold, is_unlimited);
     if (size->wants_copy)
         lay_out_copy(layout, hold);
+    if (size->wants_spool)
+        lay_out_spool(layout, hold);
 }
 
 static void *map(size_t bytes) {

@@ -26,6 +26,7 @@ typedef struct pi_capture_size {
     uint64_t expected_data_bytes; /* besides the stacks */
     bool has_choice;              /* the type asks for more memory than every dump holds */
     bool wants_copy;              /* hold.copy is to be there */
+    bool wants_spool;             /* hold.spool is to be there */
 } pi_capture_size;
 
 /* NO_MEMORY. */

@@ -355,6 +355,10 @@ int32_t pi_helper_run_until_report(pi_helper_job *job, pi_helper_staying **stayi
     return result;
 }
 
+int pi_helper_pidfd(const pi_helper_staying *staying) {
+    return staying->pidfd;
+}
+
 bool pi_helper_end(pi_helper_staying *staying) {
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);

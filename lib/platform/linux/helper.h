@@ -109,6 +109,9 @@ typedef struct pi_helper_staying pi_helper_staying;
 int32_t pi_helper_run_until_report(pi_helper_job *job, pi_helper_staying **staying,
                                    procinspect_error *error);
 
+/* Readable once it has ended; its own. */
+int pi_helper_pidfd(const pi_helper_staying *staying);
+
 /* Tells it to stop and waits for its end. The time that takes is limited, as of job.stop_limit_ns:
  * false where it could not be ended, and what the job works in must neither be freed nor used
  * again. */
@@ -141,6 +144,9 @@ void pi_helper_sleep(pi_helper *helper, uint64_t limit_ns);
 /* Opens a file of /proc for reading, so that it doesn't stay open in the host's table whatever
  * becomes of the helper. A descriptor, or a negative errno. */
 long pi_helper_open(const pi_helper *helper, int directory, const char *path, int flags);
+
+/* Takes the mark off a file that the host is to keep. */
+void pi_helper_hand_over(int file);
 
 /* Waits until a tracee's state may have changed, or for limit_ns. */
 void pi_helper_wait_for_child(uint64_t limit_ns);

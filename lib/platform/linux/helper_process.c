@@ -139,6 +139,12 @@ long pi_helper_open(const pi_helper *helper, int directory, const char *path, in
     return raw_open(directory, path, flags | O_RDONLY | O_CLOEXEC | helper->mark);
 }
 
+void pi_helper_hand_over(int file) {
+    long flags = file < 0 ? -1 : raw_call(SYS_fcntl, file, F_GETFL, 0, 0);
+    if (flags >= 0) /* each mark has this one */
+        raw_call(SYS_fcntl, file, F_SETFL, flags & ~(long)O_APPEND, 0);
+}
+
 void pi_helper_wait_for_child(uint64_t limit_ns) {
     uint64_t child = signal_bit(SIGCHLD);
     struct timespec limit = {(time_t)(limit_ns / 1000000000), (long)(limit_ns % 1000000000)};
