@@ -57,11 +57,14 @@ typedef struct procinspect_dump procinspect_dump;
 enum {
     PROCINSPECT_DUMP_WAY_AUTO =
         0, /* chosen by size and circumstances, before the target is touched */
-    PROCINSPECT_DUMP_WAY_HOLD = 1, /* the target stays stopped while it is read into memory */
-    PROCINSPECT_DUMP_WAY_COPY = 2, /* the target is forked while it stands, and runs on: the memory
-                                    * is read from the copy, whenever the dump is */
-    PROCINSPECT_DUMP_WAY_SPOOL = 3 /* the target stays stopped while its memory is written into a
-                                    * file in the context's spool_directory */
+    PROCINSPECT_DUMP_WAY_HOLD = 1,  /* the target stays stopped while it is read into memory */
+    PROCINSPECT_DUMP_WAY_COPY = 2,  /* the target is forked while it stands, and runs on: the memory
+                                     * is read from the copy, whenever the dump is */
+    PROCINSPECT_DUMP_WAY_SPOOL = 3, /* the target stays stopped while its memory is written into a
+                                     * file in the context's spool_directory */
+    PROCINSPECT_DUMP_WAY_LIVE =
+        4 /* the target runs on once registers and stacks are taken, and the
+           * rest is read from it whenever the dump is: never AUTO's choice */
 };
 
 /* Option flags. */
@@ -193,6 +196,16 @@ PROCINSPECT_API void procinspect_dump_options_init(procinspect_dump_options *opt
  * space, a quota, RLIMIT_FSIZE), IO (the directory isn't there or can't be written to; the file
  * can't be read later), UNSUPPORTED (no spool_directory).
  *
+ * Live, only where that is asked for, it pauses as for a small dump and for a look at which pages
+ * exist. Registers, the innermost 1 MiB of each stack and the code around instruction pointers are
+ * of that moment; all else is read from the running process when the dump is, and is no consistent
+ * image: a list may lead to where something else is by then. What is gone by then is zero. The
+ * report, which is part of the dump, is finished by then, and can't count that; it says how much is
+ * read so (shared_memory_bytes, PROCINSPECT_DUMP_NOTE_LIVE). Once the process has ended, or runs
+ * another program, reading that part of the dump fails, IO. The process needs nothing but to be
+ * traced for a moment: this is what is left where it can't be copied and may not be stopped for
+ * long.
+ *
  * AUTO is hold where the memory, as it is right before the stop, fits hold_buffer_bytes, else copy;
  * and spool where a copy can't be had, or is refused, and the context names a spool_directory.
  * Where only the attempt at a copy tells that, the target is stopped twice. The report's way_reason
@@ -236,7 +249,8 @@ PROCINSPECT_API uint64_t procinspect_dump_size_bytes(const procinspect_dump *dum
  * Copies up to `capacity` bytes of the file from `offset_bytes` on into buffer, as many as there
  * are, and sets *length to their number: fewer than capacity only at the end, 0 at or beyond it.
  * Any thread. Errors: INVALID_ARGUMENT, IO (the copy has ended: max_copy_seconds,
- * max_copy_growth_bytes, or killed; the message says which).
+ * max_copy_growth_bytes, or killed; the file of a spooled dump can't be read; the process of a live
+ * one has ended. The message says which).
  */
 PROCINSPECT_API int32_t procinspect_dump_read_at(const procinspect_dump *dump,
                                                  uint64_t offset_bytes, void *buffer,
@@ -256,6 +270,8 @@ enum {
     PROCINSPECT_DUMP_NOTE_UNREADABLE = 3,         /* memory that could not be read */
     PROCINSPECT_DUMP_NOTE_THREAD_NOT_STOPPED = 4, /* no registers and no stack of this thread */
     PROCINSPECT_DUMP_NOTE_SHARED = 6,             /* memory that isn't as it was in the pause */
+    PROCINSPECT_DUMP_NOTE_LIVE = 7, /* all that isn't as it was in the pause: a live dump is no
+                                     * consistent image */
     PROCINSPECT_DUMP_NOTE_PAUSE_EXCEEDED = 5 /* the pause was longer than max_pause_ms: letting go
                                               * of the threads had to wait for a processor */
 };
@@ -287,7 +303,8 @@ typedef struct procinspect_dump_report {
     const procinspect_dump_note *const *notes;
     size_t note_count;
     uint64_t pause_copy_ns;       /* of pause_memory_ns: the fork; 0 where there was none */
-    uint64_t shared_memory_bytes; /* by copy: of memory_bytes, what is read while the dump is */
+    uint64_t shared_memory_bytes; /* of memory_bytes, what is read from memory that the process goes
+                                   * on writing to, while the dump is: by copy, and live */
     const char *way_reason;       /* a sentence: why `way` was taken */
 } procinspect_dump_report;
 

@@ -109,11 +109,12 @@ static int32_t check(const procinspect_process *process, const procinspect_dump_
                             "This version cannot take the context's redacted_names out of a "
                             "process's memory, so it takes no dump; use a context without "
                             "redacted_names where a dump may hold the whole environment.");
-    if (options->way > PROCINSPECT_DUMP_WAY_SPOOL)
-        return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
-                            "Way %u of taking a dump is not supported by this version; it has "
-                            "PROCINSPECT_DUMP_WAY_AUTO (0), HOLD (1), COPY (2) and SPOOL (3).",
-                            (unsigned)options->way);
+    if (options->way > PROCINSPECT_DUMP_WAY_LIVE)
+        return pi_error_set(
+            error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
+            "Way %u of taking a dump is not supported by this version; it has "
+            "PROCINSPECT_DUMP_WAY_AUTO (0), HOLD (1), COPY (2), SPOOL (3) and LIVE (4).",
+            (unsigned)options->way);
     return pi_dump_type_check_supported(options->type, pi_capture_types(), error);
 }
 

@@ -14,6 +14,8 @@ static const char *note_kind(uint32_t kind) {
         return "thread_not_stopped";
     case PROCINSPECT_DUMP_NOTE_SHARED:
         return "shared";
+    case PROCINSPECT_DUMP_NOTE_LIVE:
+        return "live";
     case PROCINSPECT_DUMP_NOTE_PAUSE_EXCEEDED:
         return "pause_exceeded";
     default:

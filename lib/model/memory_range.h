@@ -19,4 +19,9 @@ size_t pi_memory_range_at_or_below(const pi_memory_range *ranges, size_t count, 
 size_t pi_memory_range_around(const pi_memory_range *ranges, size_t count, uint64_t address,
                               uint64_t size_bytes);
 
+/* How much of [address, address + length), from its beginning on, lies in one of the ascending
+ * ranges, whose index *at is then, or outside all of them: `count`. */
+size_t pi_memory_range_part(const pi_memory_range *ranges, size_t count, uint64_t address,
+                            size_t length, size_t *at);
+
 #endif

@@ -10,9 +10,10 @@ static void members_have_their_own_names(void **state) {
         {PROCINSPECT_DUMP_NOTE_THREAD_NOT_STOPPED, 12, "d"},
         {PROCINSPECT_DUMP_NOTE_PAUSE_EXCEEDED, 0, "e"},
         {99, 0, NULL},
+        {PROCINSPECT_DUMP_NOTE_LIVE, 0, "f"},
     };
-    const procinspect_dump_note *items[6];
-    for (size_t i = 0; i < 6; i++)
+    const procinspect_dump_note *items[7];
+    for (size_t i = 0; i < 7; i++)
         items[i] = &notes[i];
     const procinspect_dump_report report = {
         .pid = 1,
@@ -36,7 +37,7 @@ static void members_have_their_own_names(void **state) {
         .pause_resume_ns = 15,
         .total_ns = 16,
         .notes = items,
-        .note_count = 6,
+        .note_count = 7,
     };
     const procinspect_json *json = NULL;
     assert_int_equal(procinspect_json_dump_report(&report, NULL, &json, NULL), 0);
@@ -54,7 +55,8 @@ static void members_have_their_own_names(void **state) {
         "{\"kind\":\"unreadable\",\"tid\":0,\"text\":\"c\xef\xbf\xbd\"},"
         "{\"kind\":\"thread_not_stopped\",\"tid\":12,\"text\":\"d\"},"
         "{\"kind\":\"pause_exceeded\",\"tid\":0,\"text\":\"e\"},"
-        "{\"kind\":\"other\",\"tid\":0,\"text\":null}]}");
+        "{\"kind\":\"other\",\"tid\":0,\"text\":null},"
+        "{\"kind\":\"live\",\"tid\":0,\"text\":\"f\"}]}");
     procinspect_json_free(json);
 }
 

@@ -52,7 +52,7 @@ static int32_t check_request(const pi_process *process, const pi_capture_request
                             (unsigned)request->type,
                             (unsigned)(request->type & ~pi_capture_types()),
                             (unsigned)pi_capture_types());
-    if (request->way > PROCINSPECT_DUMP_WAY_SPOOL)
+    if (request->way > PROCINSPECT_DUMP_WAY_LIVE)
         return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
                             "Way %u of taking a dump is not supported by this version.",
                             (unsigned)request->way);

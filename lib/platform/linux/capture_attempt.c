@@ -167,6 +167,8 @@ static void prepare_hold(const pi_capture_state *capture, pi_hold *hold) {
     hold->memory_tid = pi_capture_living_tid(capture);
     hold->max_pause_ns = (uint64_t)request->max_pause_ms * 1000000;
     hold->choice.type = request->type;
+    hold->is_live = capture->way == PROCINSPECT_DUMP_WAY_LIVE;
+    hold->live_file = -1;
     if (hold->copy == NULL)
         return;
     hold->copy->is_of_host = hold->pid == getpid();
@@ -221,14 +223,16 @@ static int32_t hold_process(pi_capture_state *capture, procinspect_error *error)
     pi_capture_work *work;
     bool wants_copy = capture->way == PROCINSPECT_DUMP_WAY_COPY;
     bool wants_spool = capture->way == PROCINSPECT_DUMP_WAY_SPOOL;
+    bool is_live = capture->way == PROCINSPECT_DUMP_WAY_LIVE;
     pi_capture_size size = {.thread_count = capture->known.list.count,
                             .max_data_bytes = request->hold_buffer_bytes,
-                            .expected_data_bytes = wants_copy || wants_spool
+                            .expected_data_bytes = wants_copy || wants_spool || is_live
                                                        ? 0
                                                        : capture->snapshot->report.memory_bytes,
                             .has_choice = (request->type & PI_CHOICE_TYPES) != 0,
                             .wants_copy = wants_copy,
-                            .wants_spool = wants_spool};
+                            .wants_spool = wants_spool,
+                            .is_live = is_live};
     int32_t code = pi_capture_work_new(&size, &work, error);
     if (code != PROCINSPECT_OK)
         return code;
@@ -243,6 +247,8 @@ static int32_t hold_process(pi_capture_state *capture, procinspect_error *error)
         code = take_results(capture, &work, &staying, error);
     if (work != NULL && work->hold.spool != NULL)
         pi_spool_drop(work->hold.spool);
+    if (work != NULL)
+        pi_close(work->hold.live_file);
     if (work != NULL && work->hold.copy != NULL)
         pi_copy_drop(work, staying);
     else if (work != NULL)

@@ -184,12 +184,13 @@ static pi_hold_result choose(pi_hold *hold) {
     if (result < 0)
         return pi_hold_pages_failed(hold, result);
     bool is_large = choice->total_bytes - choice->left_out_bytes > hold->plan.budget_bytes;
-    return is_large && hold->spool == NULL ? PI_HOLD_MEMORY_LARGE : PI_HOLD_DONE;
+    return is_large && hold->spool == NULL && !hold->is_live ? PI_HOLD_MEMORY_LARGE : PI_HOLD_DONE;
 }
 
-/* All that exists has every stack in it: none has to be found through another. */
+/* All that exists has every stack in it: none has to be found through another, unless they are all
+ * that is read now. */
 static pi_hold_result plan_stacks(pi_hold *hold) {
-    if ((hold->choice.type & PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY) == 0)
+    if ((hold->choice.type & PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY) == 0 || hold->is_live)
         return read_plan(hold);
     pi_plan_make(&hold->plan);
     return PI_HOLD_DONE;
@@ -208,6 +209,23 @@ static pi_hold_result read_choice(pi_hold *hold) {
                                : pi_hold_read_ranges(hold, hold->ranges, hold->range_count);
 }
 
+/* Which memory there is besides. The file is of this program, whatever the process runs later. */
+static pi_hold_result choose_live(pi_hold *hold) {
+    pi_hold_result result = choose(hold);
+    if (result != PI_HOLD_DONE)
+        return result;
+    long memory = pi_helper_open(hold->stop.helper, hold->memory_directory, "mem", O_RDONLY);
+    if (memory < 0)
+        return pi_hold_file_failed(hold, "mem", memory);
+    pi_plan_extend_stacks(&hold->plan, hold->choice.ranges, hold->choice.count);
+    hold->memory_bytes = hold->choice.total_bytes - hold->choice.left_out_bytes;
+    hold->ranges = hold->choice.ranges;
+    hold->range_count = hold->choice.count;
+    pi_helper_hand_over((int)memory);
+    hold->live_file = (int)memory;
+    return PI_HOLD_DONE;
+}
+
 static pi_hold_result read_memory(pi_hold *hold) {
     uint64_t begin_ns = raw_now_ns();
     pi_hold_result result = read_files(hold);
@@ -215,6 +233,8 @@ static pi_hold_result read_memory(pi_hold *hold) {
         result = plan_stacks(hold);
     if (result == PI_HOLD_DONE && hold->copy != NULL)
         result = pi_hold_copy(hold);
+    else if (result == PI_HOLD_DONE && hold->is_live)
+        result = choose_live(hold);
     else if (result == PI_HOLD_DONE &&
              ((hold->choice.type & PI_CHOICE_TYPES) != 0 || hold->spool != NULL))
         result = read_choice(hold);

@@ -57,6 +57,7 @@ typedef struct pi_hold {
     pi_choice choice;
     struct pi_copy *copy;   /* NULL: all memory is read while the process stands */
     struct pi_spool *spool; /* NULL: what is read goes into .data */
+    bool is_live;           /* only what every dump holds is read while the process stands */
 
     /* Results. */
     pi_hold_result result;
@@ -65,9 +66,11 @@ typedef struct pi_hold {
     size_t maps_length;
     size_t auxv_length;
     unsigned char auxv[PI_HOLD_AUXV_BYTES];
-    const pi_memory_range *ranges; /* what data holds: the plan's, or the choice's */
+    const pi_memory_range *ranges; /* what data holds, the plan's or the choice's; live: what the
+                                    * dump does, and data the plan's */
     size_t range_count;
     uint64_t memory_bytes; /* of these */
+    int live_file;         /* in the host's table, and its own to close: mem; -1 for none */
     uint64_t unreadable_bytes;
     uint64_t pause_ns; /* from the first interrupt to the last detach; by phase: */
     uint64_t stop_ns, registers_ns, memory_ns, resume_ns;

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "platform/linux/capture_by_copy.h"
 #include "platform/linux/capture_copy_source.h"
+#include "platform/linux/capture_live_source.h"
 #include "platform/linux/capture_parts.h"
 #include "platform/linux/capture_source.h"
 #include "platform/linux/capture_spool_source.h"
@@ -50,6 +51,14 @@ static bool note_memory(const pi_hold *hold, pi_capture_notes *notes) {
                                          "%" PRIu64 " bytes of memory could not be read; they are "
                                          "zero in the dump.",
                                          hold->unreadable_bytes);
+    if (hold->is_live && pi_live_bytes(hold) != 0)
+        noted = noted &&
+                pi_capture_note(notes, PROCINSPECT_DUMP_NOTE_LIVE, 0,
+                                "%" PRIu64 " bytes of memory are read from the running process "
+                                "while the dump is: they are as they are by then, and zero where "
+                                "they are gone. Only registers and the innermost part of each "
+                                "stack are of one moment; the rest is no consistent image.",
+                                pi_live_bytes(hold));
     return noted && (hold->copy == NULL || note_record(&hold->copy->record, notes));
 }
 
@@ -65,6 +74,8 @@ static int32_t make_source(pi_capture_work **work, pi_helper_staying **staying,
         *staying = NULL;
         return PROCINSPECT_OK;
     }
+    if ((*work)->hold.is_live)
+        return pi_live_source_new(*work, snapshot, error);
     if ((*work)->hold.spool != NULL) {
         snapshot->source =
             pi_spool_source_new((*work)->hold.spool, snapshot->memory, snapshot->memory_count);
@@ -92,5 +103,7 @@ int32_t pi_capture_memory(pi_capture_work **work, pi_helper_staying **staying, p
     snapshot->report.unreadable_memory_bytes = hold->unreadable_bytes;
     if (hold->copy != NULL)
         snapshot->report.shared_memory_bytes = hold->copy->record.shared_bytes;
+    if (hold->is_live)
+        snapshot->report.shared_memory_bytes = pi_live_bytes(hold);
     return make_source(work, staying, snapshot, error);
 }

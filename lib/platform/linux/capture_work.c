@@ -103,7 +103,7 @@ static void lay_out(table_layout *layout, pi_hold *hold, size_t usual,
     hold->mapping_capacity = MAPS_BYTES / SHORTEST_MAPS_LINE;
     hold->mappings = place(layout, hold->mapping_capacity * sizeof *hold->mappings,
                            usual_maps / SHORTEST_MAPS_LINE * sizeof *hold->mappings);
-    bool is_unlimited = size->wants_copy || size->wants_spool;
+    bool is_unlimited = size->wants_copy || size->wants_spool || size->is_live;
     if (size->has_choice || is_unlimited)
         lay_out_choice(layout, hold, is_unlimited);
     if (size->wants_copy)

@@ -27,6 +27,7 @@ typedef struct pi_capture_size {
     bool has_choice;              /* the type asks for more memory than every dump holds */
     bool wants_copy;              /* hold.copy is to be there */
     bool wants_spool;             /* hold.spool is to be there */
+    bool is_live;                 /* the choice is of any size, and isn't held */
 } pi_capture_size;
 
 /* NO_MEMORY. */
