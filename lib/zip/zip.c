@@ -152,7 +152,29 @@ static int32_t check_minizip(int result, procinspect_error *error) {
     return result == ZIP_OK ? PROCINSPECT_OK : pi_error_no_memory(error);
 }
 
+/*
+ * When it opens an entry minizip (1.2.13, at least) writes to memory that it has just asked for
+ * before it looks whether it was given any. So that it is, as much is taken and given back right
+ * before: what a thread has freed last is what it is given next of that size, with glibc's malloc
+ * and others that keep a cache for each thread. minizip takes a central header, the name, and some
+ * room: all sizes up to that are tried, in malloc's steps.
+ */
+static bool has_room_for_header(const char *name) {
+    enum { HEADER_BYTES = 46, MOST_ROOM_BYTES = 64, STEP_BYTES = 16 };
+    void *volatile taken[MOST_ROOM_BYTES / STEP_BYTES + 1]; /* volatile: not optimised away */
+    size_t count = sizeof taken / sizeof taken[0], given = 0;
+    for (size_t i = 0; i < count; i++) {
+        taken[i] = malloc(HEADER_BYTES + strlen(name) + i * STEP_BYTES);
+        given += taken[i] != NULL;
+    }
+    for (size_t i = 0; i < count; i++)
+        free(taken[i]);
+    return given == count;
+}
+
 static int32_t open_entry(pi_zip *zip, procinspect_error *error) {
+    if (!has_room_for_header(zip->names[zip->entry_index].text))
+        return pi_error_no_memory(error);
     zip->is_zip64 = zip->entries[zip->entry_index].max_bytes >= zip64_from_bytes;
     int result = zipOpenNewFileInZip4_64(
         zip->file, zip->names[zip->entry_index].text, &zip->file_info, NULL, 0, NULL, 0, NULL,
