@@ -13,6 +13,8 @@
 #include <cmocka.h>
 #include <procinspect.h>
 
+#include "folders.h"
+
 /*
  * A folder with runtimes laid out as they are installed, processes that have mapped modules of it,
  * and the zips of their dumps. Everything fails the test that calls it where it finds what it
