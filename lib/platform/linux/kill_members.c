@@ -173,7 +173,10 @@ static void treat_found(pi_kill_tree *tree, pi_kill_member *member) {
     int32_t pid = member->pid;
     bool was_seized = pi_kill_seize_unseen(tree, member);
     pi_kill_tie(tree, member);
-    if (member->has_ended && !was_seized) /* a dead one that we haven't heard of leaves others */
+    /* A dead one that we haven't heard of leaves others, unless it was seized with its parent and
+     * we have yet to wait for it: so are they. */
+    if (member->has_ended && !was_seized &&
+        pi_kill_read_status(tree, pid, "TracerPid") != tree->own_pid)
         tree->found_untraced = true;
     if (member->has_ended || member->is_other_users) {
         if (was_seized)
