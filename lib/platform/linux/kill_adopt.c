@@ -28,18 +28,20 @@ enum {
     VDSO_BYTES = 8192,
     ANSWER_STEP_NS = 50000,
     MOST_TRIES = 3,
-    AWAKE_STEPS = 100,
-    AWAKE_STEP_NS = 1000000,
     USER_CODE_SEGMENT = 0x33, /* 64-bit code */
     RED_ZONE_BYTES = 128,
     EVENT_SHIFT = 16,
-    EVENT_STOP = 128,           /* PTRACE_EVENT_STOP, which libc's header lacks */
+    EVENT_STOP = 128, /* PTRACE_EVENT_STOP, which libc's header lacks */
+    CALL_STOP = SIGTRAP | 0x80,
     GET_USER_DISPATCH = 0x4211, /* PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, of newer headers */
     ADOPT_OPTIONS =
         PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE
 };
 
-static const uint64_t answer_limit_ns = UINT64_C(3000000000);
+/* For all tries: a thread that only waits for a processor, on a busy machine, may take seconds. */
+static const uint64_t adopt_limit_ns = UINT64_C(10000000000);
+/* For putting a thread back, whatever the time. */
+static const uint64_t end_limit_ns = UINT64_C(3000000000);
 
 /* A thread of the root's that stands, and what it was about. */
 typedef struct borrowed {
@@ -79,11 +81,10 @@ static uint64_t find_instruction(const pi_kill_tree *tree) {
 }
 
 /* The next stop of the thread: its status, or -1 where it ended or none came. */
-static int wait_for_stop(int32_t tid) {
-    uint64_t until = raw_now_ns() + answer_limit_ns;
+static int wait_for_stop(const pi_kill_tree *tree, int32_t tid) {
     for (;;) {
         int status;
-        bool is_late = raw_now_ns() >= until; /* before the look: who sleeps may be woken late */
+        bool is_late = raw_now_ns() >= tree->adopt_by_ns; /* first: who sleeps may be woken late */
         long got = raw_wait(tid, &status, __WALL | WNOHANG);
         if (got == tid)
             return WIFSTOPPED(status) ? status : -1;
@@ -104,11 +105,11 @@ static bool interrupt_thread(pi_kill_tree *tree, int32_t tid) {
     int signal = pi_kill_take_stop(tree, tid);
     if (signal >= 0) /* it stands, and will again behind this */
         raw_ptrace(PTRACE_CONT, tid, 0, (uintptr_t)signal);
-    int status = wait_for_stop(tid);
+    int status = wait_for_stop(tree, tid);
     while (status >= 0 && !is_interrupt(status)) {
-        bool is_signal = status >> EVENT_SHIFT == 0;
+        bool is_signal = status >> EVENT_SHIFT == 0 && WSTOPSIG(status) != CALL_STOP;
         raw_ptrace(PTRACE_CONT, tid, 0, is_signal ? (uintptr_t)WSTOPSIG(status) : 0);
-        status = wait_for_stop(tid);
+        status = wait_for_stop(tree, tid);
     }
     return is_interrupt(status);
 }
@@ -117,7 +118,6 @@ static bool interrupt_thread(pi_kill_tree *tree, int32_t tid) {
 static long call_prctl(borrowed *thread, long option, uint64_t argument) {
     const uint64_t arguments[4] = {(uint64_t)option, argument};
     long answer;
-    thread->inject.deadline_ns = raw_now_ns() + answer_limit_ns;
     return pi_inject_call(&thread->inject, SYS_prctl, arguments, &answer) == PI_INJECT_OK ? answer
                                                                                           : -1;
 }
@@ -158,6 +158,7 @@ static bool begin_calls(pi_kill_tree *tree, borrowed *thread) {
                                         .registers = &thread->before,
                                         .repairs_call = pi_call_needs_restart(&thread->before)};
     inject->wait = pi_inject_sleep; /* SIGCHLD is waited for elsewhere */
+    inject->deadline_ns = tree->adopt_by_ns;
     inject->has_no_frame = !pi_inject_find_gadgets(&search, &thread->gadgets);
     if (!inject->has_no_frame && pi_inject_begin(inject) == PI_INJECT_OK)
         return true;
@@ -169,16 +170,16 @@ static bool begin_calls(pi_kill_tree *tree, borrowed *thread) {
 static bool borrow(pi_kill_tree *tree, borrowed *thread) {
     if (!interrupt_thread(tree, thread->tid))
         return false;
-    if (raw_ptrace(PTRACE_GETREGS, thread->tid, 0, (uintptr_t)&thread->before) == 0 &&
-        thread->before.cs == USER_CODE_SEGMENT && may_call(tree, thread->tid) &&
-        begin_calls(tree, thread))
-        return true;
-    give_back(thread);
-    return false;
+    bool has_begun = raw_ptrace(PTRACE_GETREGS, thread->tid, 0, (uintptr_t)&thread->before) == 0 &&
+                     thread->before.cs == USER_CODE_SEGMENT && may_call(tree, thread->tid) &&
+                     begin_calls(tree, thread);
+    if (!has_begun)
+        give_back(thread);
+    return has_begun;
 }
 
 static void put_back(borrowed *thread) {
-    thread->inject.deadline_ns = raw_now_ns() + answer_limit_ns;
+    thread->inject.deadline_ns = raw_now_ns() + end_limit_ns;
     pi_inject_end(&thread->inject);
     raw_ptrace(PTRACE_SETOPTIONS, thread->tid, 0, ADOPT_OPTIONS & ~PTRACE_O_TRACESYSGOOD);
     give_back(thread);
@@ -201,26 +202,21 @@ static int is_reaper(borrowed *thread) {
     return (uint32_t)value != 0;
 }
 
-/* Not in D, where a thread can stay for good; one that forks, say, is there for a moment. */
-static bool can_stop(const pi_kill_tree *tree, int32_t pid, int32_t tid) {
-    char state = 'D';
-    for (int step = 0; state == 'D' && step < AWAKE_STEPS; step++) {
-        struct timespec moment = {0, step == 0 ? 0 : AWAKE_STEP_NS};
-        raw_call(SYS_nanosleep, (long)&moment, 0, 0, 0);
-        state = pi_kill_thread_state(tree, pid, tid);
-    }
-    return state != 'D' && state != 'Z' && state != 'X';
-}
-
 /* Through this thread, where it can be; false once it is done. */
 static bool adopt_through(pi_kill_tree *tree, int32_t pid, int32_t tid) {
     borrowed thread;
     thread.tid = tid;
-    if (pi_kill_index_find(&tree->threads, tid) < 0 || !can_stop(tree, pid, tid))
+    char state = pi_kill_thread_state(tree, pid, tid);
+    if (pi_kill_index_find(&tree->threads, tid) < 0 || state == 'Z' || state == 'X')
         return true;
-    if (!borrow(tree, &thread)) { /* on a busy machine it may only be late */
-        tree->wants_reaper = tree->adopt_tries < MOST_TRIES;
+    if (state == 'D') { /* maybe for good, and maybe for a moment, as who forks */
+        tree->wants_reaper = true;
         return true;
+    }
+    tree->adopt_tries++;
+    if (!borrow(tree, &thread)) {
+        tree->wants_reaper = true;
+        return tree->adopt_tries < MOST_TRIES;
     }
     int was_reaper = is_reaper(&thread);
     bool is_done =
@@ -229,8 +225,18 @@ static bool adopt_through(pi_kill_tree *tree, int32_t pid, int32_t tid) {
     put_back(&thread);
     if (is_done)
         pi_kill_gain_reaper(tree);
-    tree->wants_reaper = false;
-    return !is_done;
+    tree->wants_reaper = !is_done;
+    return !is_done && tree->adopt_tries < MOST_TRIES;
+}
+
+static bool is_awake(pi_kill_tree *tree, int32_t pid, int32_t tid) {
+    return pi_kill_thread_state(tree, pid, tid) != 'D' || !pi_kill_may_be_forking(tree, pid, tid);
+}
+
+void pi_kill_want_reaper(pi_kill_tree *tree) {
+    tree->wants_reaper = true;
+    tree->adopt_tries = 0;
+    tree->adopt_by_ns = raw_now_ns() + adopt_limit_ns;
 }
 
 void pi_kill_adopt(pi_kill_tree *tree) {
@@ -242,20 +248,27 @@ void pi_kill_adopt(pi_kill_tree *tree) {
         pi_kill_gain_reaper(tree);
         return;
     }
-    if (root->is_last || tree->never_trace)
+    if (root->is_last || tree->never_trace || raw_now_ns() >= tree->adopt_by_ns)
         return;
     if (root->hold == PI_KILL_RUNS)
         pi_kill_seize(tree, root);
-    tree->adopt_instruction = root->hold == PI_KILL_SEIZED ? find_instruction(tree) : 0;
-    tree->adopt_tries++;
+    if (root->hold != PI_KILL_SEIZED)
+        return;
+    /* While the memory is copied for a child, nobody can read it. */
+    tree->wants_reaper = !pi_kill_each_thread(tree, root->pid, is_awake);
+    if (tree->wants_reaper)
+        return;
+    tree->adopt_instruction = find_instruction(tree);
     if (tree->adopt_instruction != 0)
         pi_kill_each_thread(tree, root->pid, adopt_through);
+    tree->wants_reaper = tree->wants_reaper && tree->adopt_tries < MOST_TRIES;
     root->is_reaper = tree->has_reaper;
 }
 
 void pi_kill_undo_adoption(pi_kill_tree *tree) {
     borrowed thread;
     thread.tid = tree->adopted_through;
+    tree->adopt_by_ns = raw_now_ns() + end_limit_ns;
     if (!tree->has_reaper || tree->adopted_through == 0 || !borrow(tree, &thread))
         return;
     call_prctl(&thread, PR_SET_CHILD_SUBREAPER, 0);

@@ -12,12 +12,16 @@ enum { STEP_NS = 2000000, WHOLE_LOOK = 5, PARTIAL_LOOK = 1, QUIET = 10 };
 /* Passes that are made even where time is up: on a busy machine it passes without us. */
 enum { LEAST_PASSES = 40 };
 
+/* While all stand, and there are news all the same. */
 static const uint64_t hold_limit_ns = UINT64_C(5000000000);
+/* For the whole. Who doesn't stand, and doesn't sleep in D either, has yet to be given a processor:
+ * on a busy machine that takes its time. */
+static const uint64_t busy_limit_ns = UINT64_C(20000000000);
 static const uint64_t release_limit_ns = UINT64_C(5000000000);
 /* That nothing but threads in D is waited for: those in a fork wake by then. */
 static const uint64_t patience_ns = UINT64_C(100000000);
 
-static void hold_member(pi_kill_tree *tree, pi_kill_member *member) {
+static void bring_to_stand(pi_kill_tree *tree, pi_kill_member *member) {
     pi_kill_tie(tree, member);
     if (member->has_ended || member->is_other_users)
         return;
@@ -31,6 +35,13 @@ static void hold_member(pi_kill_tree *tree, pi_kill_member *member) {
         pi_kill_stop_member(tree, member);
 }
 
+bool pi_kill_hold_member(pi_kill_tree *tree, pi_kill_member *member) {
+    bring_to_stand(tree, member);
+    if (member->hold == PI_KILL_SEIZED)
+        pi_kill_look_closer(tree, member);
+    return pi_kill_is_held(tree, member);
+}
+
 /* Whether all stand, or have stood once where they are followed. */
 static bool are_held(pi_kill_tree *tree, bool look_closer) {
     bool held = true;
@@ -38,9 +49,11 @@ static bool are_held(pi_kill_tree *tree, bool look_closer) {
         pi_kill_member *member = pi_kill_live_member(tree, i);
         if (member == NULL)
             continue;
-        hold_member(tree, member);
-        if (look_closer && member->hold == PI_KILL_SEIZED)
-            pi_kill_look_closer(tree, member);
+        if (look_closer) {
+            held = pi_kill_hold_member(tree, member) && held;
+            continue;
+        }
+        bring_to_stand(tree, member);
         held = pi_kill_is_held(tree, member) && held;
     }
     return held;
@@ -70,6 +83,37 @@ static bool has_sleepers(pi_kill_tree *tree) {
     return false;
 }
 
+/* How long it has been tried, and for how long all have stood. */
+typedef struct hold_course {
+    uint64_t begin_ns;
+    uint64_t still_since_ns;
+    int passes;
+    int still_passes;
+} hold_course;
+
+static hold_course begin_course(void) {
+    uint64_t now_ns = raw_now_ns();
+    return (hold_course){.begin_ns = now_ns, .still_since_ns = now_ns};
+}
+
+static void note_pass(hold_course *course, bool held) {
+    course->passes++;
+    course->still_passes = held ? course->still_passes + 1 : 0;
+    if (!held)
+        course->still_since_ns = raw_now_ns();
+}
+
+static bool is_time_up(const hold_course *course) {
+    uint64_t now_ns = raw_now_ns();
+    return course->passes >= LEAST_PASSES && (now_ns - course->begin_ns >= busy_limit_ns ||
+                                              now_ns - course->still_since_ns >= hold_limit_ns);
+}
+
+static bool is_patient(const hold_course *course) {
+    return course->still_passes < LEAST_PASSES ||
+           raw_now_ns() - course->still_since_ns < patience_ns;
+}
+
 static int weight_of_look(const pi_kill_tree *tree) {
     return tree->missed_some ? PARTIAL_LOOK : WHOLE_LOOK;
 }
@@ -81,21 +125,20 @@ static int weight_of_look(const pi_kill_tree *tree) {
  * can't be traced that is never shown, and what it forks goes on being new.
  */
 void pi_kill_follow_all(pi_kill_tree *tree) {
-    uint64_t begin = raw_now_ns(), still_since = begin, now = begin;
+    hold_course course = begin_course();
     int quiet = 0;
     tree->phase = PI_KILL_FOLLOWING;
-    tree->has_begun = tree->wants_reaper = true;
-    for (int passes = 0; quiet < QUIET && !pi_helper_must_stop(tree->helper); passes++) {
-        now = raw_now_ns();
-        if (passes >= LEAST_PASSES && now - begin >= hold_limit_ns)
+    tree->has_begun = true;
+    pi_kill_want_reaper(tree);
+    while (quiet < QUIET && !pi_helper_must_stop(tree->helper)) {
+        if (is_time_up(&course))
             return;
         if (tree->wants_reaper)
             pi_kill_adopt(tree);
         tree->found_untraced = false;
         bool held = are_held(tree, true);
-        if (!held)
-            still_since = now;
-        held = held && (!has_sleepers(tree) || now - still_since >= patience_ns);
+        note_pass(&course, held);
+        held = held && !(has_sleepers(tree) && is_patient(&course));
         if (held && has_refused(tree))
             return;
         if (held)
@@ -114,19 +157,25 @@ static void interrupt_all(pi_kill_tree *tree) {
 }
 
 void pi_kill_hold_all(pi_kill_tree *tree) {
-    uint64_t until = raw_now_ns() + hold_limit_ns;
+    hold_course course = begin_course();
     bool had_news = true;
     int quiet = 0;
     tree->has_begun = true;
-    tree->wants_reaper = !tree->events_are_sure;
+    if (!tree->events_are_sure)
+        pi_kill_want_reaper(tree);
     interrupt_all(tree);
-    for (int passes = 0; quiet < QUIET && !pi_helper_must_stop(tree->helper); passes++) {
-        if (passes >= LEAST_PASSES && raw_now_ns() >= until)
+    while (quiet < QUIET && !pi_helper_must_stop(tree->helper)) {
+        if (is_time_up(&course))
             break;
         if (tree->wants_reaper)
             pi_kill_adopt(tree);
         bool held = are_held(tree, !had_news);
+        note_pass(&course, held);
         had_news = pi_kill_wait(tree, held ? 0 : STEP_NS);
+        if (tree->wants_reaper && is_patient(&course)) {
+            quiet = 0;
+            continue;
+        }
         /* Those that can't be traced go on, and make news, until they are killed. */
         if (held && tree->events >= 0 && (!had_news || has_refused(tree)))
             return;

@@ -139,10 +139,16 @@ static uint32_t kill_left(pi_kill_tree *tree) {
     return left;
 }
 
+/* The reaper mustn't be in a fork when it is killed: nobody would find the child. */
+static bool stands_reaper(pi_kill_tree *tree) {
+    pi_kill_member *root = &tree->members[0];
+    return !root->is_reaper || pi_kill_hold_member(tree, root);
+}
+
 /* Members whose turn it isn't, and who can't be signalled, are spared. With them gone, too, nobody
  * is left that we trace, unless it is one that hasn't run yet since it was forked. */
 static bool is_done(pi_kill_tree *tree) {
-    return !(is_look_due(tree) && pi_kill_look_again(tree)) &&
+    return stands_reaper(tree) && !(is_look_due(tree) && pi_kill_look_again(tree)) &&
            (tree->live_count != 0 || !is_left(tree));
 }
 

@@ -33,7 +33,8 @@ void pi_kill_lose_reaper(pi_kill_tree *tree) {
 void pi_kill_lose_events(pi_kill_tree *tree) {
     pi_kill_close_events(tree);
     tree->events_are_sure = false;
-    tree->wants_reaper = !tree->has_reaper;
+    if (!tree->has_reaper)
+        pi_kill_want_reaper(tree);
     tree->is_exact = false;
     if (tree->has_reaper || tree->all_are_traced)
         count_from_adoption(tree);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <sys/stat.h>
 
 #include "platform/linux/helper_system_call.h"
@@ -207,14 +208,53 @@ int pi_kill_read_all(pi_kill_tree *tree) {
     return pids.error;
 }
 
+static long read_thread_file(const pi_kill_tree *tree, int32_t pid, int32_t tid, const char *name,
+                             char bytes[FILE_CAPACITY]) {
+    char path[PATH_CAPACITY];
+    put_text(put_number(put_text(put_number(path, pid), "/task/"), tid), name);
+    return read_file(tree, path, bytes, FILE_CAPACITY);
+}
+
 char pi_kill_thread_state(const pi_kill_tree *tree, int32_t pid, int32_t tid) {
-    char path[PATH_CAPACITY], bytes[FILE_CAPACITY];
+    char bytes[FILE_CAPACITY];
     pi_kill_process thread;
-    put_text(put_number(put_text(put_number(path, pid), "/task/"), tid), "/stat");
-    long length = read_file(tree, path, bytes, sizeof bytes);
+    long length = read_thread_file(tree, pid, tid, "/stat", bytes);
     if (length < 0)
         return is_gone(length) ? 'X' : '?';
     return parse_stat(bytes, bytes + length, &thread) ? thread.state : 'X';
+}
+
+static uint64_t take_hexadecimal(const char *at, const char *end) {
+    uint64_t number = 0;
+    for (; at < end && *at != ' ' && *at != '\n'; at++)
+        number = number * 16 + (uint64_t)(*at <= '9' ? *at - '0' : *at - 'a' + 10);
+    return number;
+}
+
+/* What /proc says of the call that a thread sleeps in: its number and, behind "0x", the arguments.
+ * clone3's are in its memory, which can't be read while it is copied, and libc forks with clone. */
+static bool is_fork(const char *at, const char *end) {
+    if (at < end && *at == 'r') /* "running": awake again */
+        return true;
+    uint64_t number = take_number(&at, end);
+    uint64_t argument = end - at > 2 ? take_hexadecimal(at + 2, end) : 0;
+    switch (number) {
+    case SYS_fork:
+        return true;
+    case SYS_clone:
+        return (argument & CLONE_VFORK) == 0;
+    default:
+        return false;
+    }
+}
+
+bool pi_kill_may_be_forking(pi_kill_tree *tree, int32_t pid, int32_t tid) {
+    char bytes[FILE_CAPACITY];
+    pi_kill_arm_watchdog(tree);
+    long length = read_thread_file(tree, pid, tid, "/syscall", bytes);
+    bool is_forking = length > 0 && is_fork(bytes, bytes + length);
+    pi_kill_disarm_watchdog(tree);
+    return is_forking;
 }
 
 bool pi_kill_each_thread(pi_kill_tree *tree, int32_t pid,

@@ -23,6 +23,7 @@ enum {
     MOST_AT_ONCE = 512,
     EVENT_SHIFT = 16,
     EVENT_STOP = 128, /* PTRACE_EVENT_STOP, which libc's header lacks */
+    CALL_STOP = SIGTRAP | 0x80,
     STATE_BITS = 7
 };
 
@@ -111,13 +112,11 @@ static bool seize_thread(pi_kill_tree *tree, int32_t pid, int32_t tid) {
     return true;
 }
 
-/* A process in the middle of an execve from a file system that doesn't answer can't be seized: the
- * call waits for that. The kernel ends the helper then, and with it whatever it holds. */
-static void arm_watchdog(pi_kill_tree *tree) {
+void pi_kill_arm_watchdog(pi_kill_tree *tree) {
     pi_helper_start_watchdog(tree->helper, seize_limit_ns);
 }
 
-static void disarm_watchdog(pi_kill_tree *tree) {
+void pi_kill_disarm_watchdog(pi_kill_tree *tree) {
     uint64_t now_ns = raw_now_ns();
     pi_helper_start_watchdog(tree->helper, tree->end_by_ns > now_ns ? tree->end_by_ns - now_ns : 1);
 }
@@ -125,9 +124,9 @@ static void disarm_watchdog(pi_kill_tree *tree) {
 bool pi_kill_seize_unseen(pi_kill_tree *tree, pi_kill_member *member) {
     if (tree->never_trace || pi_kill_index_find(&tree->threads, member->pid) >= 0)
         return false;
-    arm_watchdog(tree);
+    pi_kill_arm_watchdog(tree);
     bool is_seized = raw_ptrace(PTRACE_SEIZE, member->pid, 0, FORK_OPTIONS) == 0;
-    disarm_watchdog(tree);
+    pi_kill_disarm_watchdog(tree);
     if (!is_seized)
         return false;
     raw_ptrace(PTRACE_INTERRUPT, member->pid, 0, 0);
@@ -144,7 +143,7 @@ void pi_kill_disown(pi_kill_tree *tree, int32_t tid) {
 
 /* Until a pass finds none that isn't known. */
 static void seize_threads(pi_kill_tree *tree, pi_kill_member *member) {
-    arm_watchdog(tree);
+    pi_kill_arm_watchdog(tree);
     seize_thread(tree, member->pid, member->pid); /* before it forks once more */
     for (int pass = 0; pass < LARGEST_PASSES; pass++) {
         uint32_t thread_count = pi_kill_count_threads(tree, member->pid);
@@ -154,7 +153,7 @@ static void seize_threads(pi_kill_tree *tree, pi_kill_member *member) {
             (!tree->missed_thread || pass >= REFUSED_PASSES))
             break;
     }
-    disarm_watchdog(tree);
+    pi_kill_disarm_watchdog(tree);
 }
 
 void pi_kill_seize(pi_kill_tree *tree, pi_kill_member *member) {
@@ -190,9 +189,10 @@ static bool is_event(int status, int event) {
     return status >> EVENT_SHIFT == event;
 }
 
-/* What the thread was about to take when it stopped; 0 where it stopped for another cause. */
+/* What the thread was about to take when it stopped; 0 where it stopped for another cause: at a
+ * call, too, should it only come to one that it was sent to (kill_adopt.c) when nobody waits. */
 static int signal_of(int status) {
-    return is_event(status, 0) ? WSTOPSIG(status) : 0;
+    return is_event(status, 0) && WSTOPSIG(status) != CALL_STOP ? WSTOPSIG(status) : 0;
 }
 
 /* The call that the stop has interrupted is run again where it would answer EINTR for our sake: but
@@ -301,14 +301,16 @@ void pi_kill_reap(pi_kill_tree *tree) {
     }
 }
 
-/* A thread in D can't be stopped. One that executed a program from another than the first thread
+/* A thread in D can't be stopped; one that comes to it on its way through a fork is waited for. One
+ * that executed a program from another than the first thread
  * has changed its number without a word. */
 static bool count_waited_for(pi_kill_tree *tree, int32_t pid, int32_t tid) {
     pi_kill_member *member = pi_kill_find_member(tree, pid);
     int32_t value = pi_kill_index_find(&tree->threads, tid);
     if (member == NULL || value < 0 || (state_of(value) != RUNS && state_of(value) != ASLEEP))
         return true;
-    bool sleeps = pi_kill_thread_state(tree, pid, tid) == 'D';
+    bool sleeps =
+        pi_kill_thread_state(tree, pid, tid) == 'D' && !pi_kill_may_be_forking(tree, pid, tid);
     pi_kill_index_set(&tree->threads, tid, thread_value(tree, member, sleeps ? ASLEEP : RUNS));
     member->sleeping_threads += sleeps;
     member->running_threads += !sleeps;

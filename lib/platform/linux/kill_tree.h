@@ -167,6 +167,7 @@ struct pi_kill_tree {
     pi_kill_phase phase;
     uint64_t asked_at_ns;   /* when SIGTERM was sent; 0: it wasn't */
     bool wants_reaper;      /* and it may not be too late for one */
+    uint64_t adopt_by_ns;   /* until when it is tried */
     bool has_reaper;        /* orphans come to the root */
     uint64_t adopted_at_ns; /* since when they do */
     uint32_t adopt_tries;
@@ -221,6 +222,9 @@ bool pi_kill_each_thread(pi_kill_tree *tree, int32_t pid,
 uint32_t pi_kill_count_threads(const pi_kill_tree *tree, int32_t pid);
 /* The state letter of a thread; 'X' when it is gone, '?' where that can't be told. */
 char pi_kill_thread_state(const pi_kill_tree *tree, int32_t pid, int32_t tid);
+/* Whether a thread that sleeps where nothing wakes it may be about to make another, or a process,
+ * and not only wait for one that is there (vfork). False where that can't be told. */
+bool pi_kill_may_be_forking(pi_kill_tree *tree, int32_t pid, int32_t tid);
 /* Dead, or a zombie with no thread alive. False where that can't be told. */
 bool pi_kill_has_ended(pi_kill_tree *tree, int32_t pid);
 /* A number of /proc/TID/status behind "\nKEY:\t"; -1 where there is none. */
@@ -270,12 +274,17 @@ void pi_kill_follow_all(pi_kill_tree *tree);
 /* Until all members stand, or have ended, and nothing is new. What can't be brought to stand in
  * time is killed as it is. */
 void pi_kill_hold_all(pi_kill_tree *tree);
+/* The same for one, in a pass of many: whether it stands, or has ended. */
+bool pi_kill_hold_member(pi_kill_tree *tree, pi_kill_member *member);
 /* Lets all go on as if nothing had been. The helper's end lets go of those that don't stand yet. */
 void pi_kill_release_all(pi_kill_tree *tree);
 
 /* --- kill_adopt.c --- */
 
-/* Makes the root the reaper of the tree's orphans; tree->has_reaper says whether it is. */
+/* Has it tried from now on, anew. */
+void pi_kill_want_reaper(pi_kill_tree *tree);
+/* Makes the root the reaper of the tree's orphans; tree->has_reaper says whether it is, and
+ * tree->wants_reaper whether to try again. */
 void pi_kill_adopt(pi_kill_tree *tree);
 /* What it was before. */
 void pi_kill_undo_adoption(pi_kill_tree *tree);
@@ -295,6 +304,11 @@ void pi_kill_seize(pi_kill_tree *tree, pi_kill_member *member);
 /* Seizes the first thread by its number, before the member is looked at: true where it is seized.
  */
 bool pi_kill_seize_unseen(pi_kill_tree *tree, pi_kill_member *member);
+/* A process in the middle of an execve from a file system that doesn't answer can't be seized, nor
+ * can what is mapped from one be read: these calls wait for it. The kernel ends the helper then,
+ * and with it whatever it holds. */
+void pi_kill_arm_watchdog(pi_kill_tree *tree);
+void pi_kill_disarm_watchdog(pi_kill_tree *tree);
 /* It wasn't the member: let go of it. */
 void pi_kill_disown(pi_kill_tree *tree, int32_t tid);
 /* Tells the seized threads of a member to stop that were let run. */
