@@ -58,8 +58,9 @@ extern "C" {
  * How long does it take? Mostly as long as the members take to end. Where some don't: 5 s to bring
  * them to stand and timeout_ms for their ends, which INCLUDE_HOST doubles; with a grace, grace_ms
  * and another 5 s before; 20 s in place of each 5 where the machine is too busy for them to stop. A
- * helper that hangs in the kernel, as behind a file system that doesn't answer, is ended at the
- * latest 65 s behind grace_ms and twice timeout_ms, and another one tries without tracing. So the call returns within
+ * helper that hangs in the kernel, as behind a file system that doesn't answer, is ended after 5 s
+ * where it traces a member or reads its code, and elsewhere at the latest 65 s behind grace_ms and
+ * twice timeout_ms; another one tries without tracing then. So the call returns within
  * 2 * (grace_ms + 2 * timeout_ms) + 140 s, whatever hangs: 160 s by default. With INCLUDE_HOST calls
  * of other threads that trace the host, too, are waited for before that.
  *

@@ -11,4 +11,7 @@
  */
 bool restrict_thread(bool no_events);
 
+/* Takes the events alone, as a container does. */
+bool restrict_events(void);
+
 #endif

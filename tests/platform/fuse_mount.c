@@ -105,6 +105,8 @@ static void answer_request(const fuse_server *server, const struct fuse_in_heade
         return;
     case FUSE_FLUSH:
         atomic_fetch_add(&server->board->flushes, 1);
+        if (atomic_load(&server->board->answers_flushes) != 0)
+            answer(server, request->unique, 0, NULL, 0);
         return;
     case FUSE_RELEASE:
         answer(server, request->unique, 0, NULL, 0);

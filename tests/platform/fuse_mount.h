@@ -11,7 +11,8 @@ typedef struct fuse_board {
     atomic_int is_mounted;
     atomic_int answers_no_read;  /* reads of the file hang while it is set */
     atomic_int reads_unanswered; /* how many do */
-    atomic_int flushes;          /* that were asked for; none is ever answered */
+    atomic_int flushes;          /* that were asked for; none is answered, but for */
+    atomic_int answers_flushes;  /* this being set */
 } fuse_board;
 
 typedef struct fuse_mount {

@@ -142,7 +142,8 @@ static void give_back(const borrowed *thread) {
     raw_ptrace(PTRACE_CONT, thread->tid, 0, 0);
 }
 
-/* Where a program has no code for a frame the vDSO's instruction serves, without one. */
+/* Where a program has no code for a frame the vDSO's instruction serves, without one. Its code is
+ * read for that, which waits where it is mapped from a file system that doesn't answer. */
 static bool begin_calls(pi_kill_tree *tree, borrowed *thread) {
     long length = pi_kill_read_file(tree, tree->root_pid, "/maps", tree->maps, sizeof tree->maps);
     const pi_inject_search search = {.pid = tree->root_pid,
@@ -170,9 +171,11 @@ static bool begin_calls(pi_kill_tree *tree, borrowed *thread) {
 static bool borrow(pi_kill_tree *tree, borrowed *thread) {
     if (!interrupt_thread(tree, thread->tid))
         return false;
+    pi_kill_arm_watchdog(tree);
     bool has_begun = raw_ptrace(PTRACE_GETREGS, thread->tid, 0, (uintptr_t)&thread->before) == 0 &&
                      thread->before.cs == USER_CODE_SEGMENT && may_call(tree, thread->tid) &&
                      begin_calls(tree, thread);
+    pi_kill_disarm_watchdog(tree);
     if (!has_begun)
         give_back(thread);
     return has_begun;
@@ -233,6 +236,12 @@ static bool is_awake(pi_kill_tree *tree, int32_t pid, int32_t tid) {
     return pi_kill_thread_state(tree, pid, tid) != 'D' || !pi_kill_may_be_forking(tree, pid, tid);
 }
 
+static void find_call(pi_kill_tree *tree) {
+    pi_kill_arm_watchdog(tree);
+    tree->adopt_instruction = find_instruction(tree);
+    pi_kill_disarm_watchdog(tree);
+}
+
 void pi_kill_want_reaper(pi_kill_tree *tree) {
     tree->wants_reaper = true;
     tree->adopt_tries = 0;
@@ -258,7 +267,7 @@ void pi_kill_adopt(pi_kill_tree *tree) {
     tree->wants_reaper = !pi_kill_each_thread(tree, root->pid, is_awake);
     if (tree->wants_reaper)
         return;
-    tree->adopt_instruction = find_instruction(tree);
+    find_call(tree);
     if (tree->adopt_instruction != 0)
         pi_kill_each_thread(tree, root->pid, adopt_through);
     tree->wants_reaper = tree->wants_reaper && tree->adopt_tries < MOST_TRIES;
