@@ -51,9 +51,9 @@ extern "C" {
  * since Linux 6.6, and then only while no more come than its sockets have room for) or the process
  * may be traced. Elsewhere a member that forks and ends between two looks can leave a child behind;
  * and so it can where there are no events, and the machine is too busy for the process to make that
- * call within 10 s, or for the members to stop within 20 s. And it is 0 where a tree has grown beyond
- * 131,072 members since it was checked: those for whom there was no place then aren't in the report,
- * and may live on.
+ * call within 10 s, or for the members to stop within 20 s. And it is 0 where a tree has grown
+ * beyond 131,072 members since it was checked: those for whom there was no place then aren't in the
+ * report, and may live on.
  *
  * How long does it take? Mostly as long as the members take to end. Where some don't: 5 s to bring
  * them to stand and timeout_ms for their ends, which INCLUDE_HOST doubles; with a grace, grace_ms
@@ -61,8 +61,8 @@ extern "C" {
  * helper that hangs in the kernel, as behind a file system that doesn't answer, is ended after 5 s
  * where it traces a member or reads its code, and elsewhere at the latest 65 s behind grace_ms and
  * twice timeout_ms; another one tries without tracing then. So the call returns within
- * 2 * (grace_ms + 2 * timeout_ms) + 140 s, whatever hangs: 160 s by default. With INCLUDE_HOST calls
- * of other threads that trace the host, too, are waited for before that.
+ * 2 * (grace_ms + 2 * timeout_ms) + 140 s, whatever hangs: 160 s by default. With INCLUDE_HOST
+ * calls of other threads that trace the host, too, are waited for before that.
  *
  * Privileges: those of kill(2) for every member, nothing more. Linux 5.9 or later, x86-64.
  */
