@@ -1,115 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-#include <fcntl.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <procinspect.h>
 
 #include "bench/bench.h"
 #include "bench/dump_context.h"
+#include "bench/dump_costs.h"
+#include "bench/dump_subject.h"
 #include "bench/stop_floor.h"
 
 /*
  * A full dump by copy: how long the target stands still, against a bare fork of the same address
  * space by the target itself and a bare stop of its threads, one behind the other; and how long it
- * takes into a file, against a loop of process_vm_readv and write over the same memory.
+ * takes into a file, against a loop of process_vm_readv and write over the same memory. And what
+ * it costs altogether, beside gcore.
  */
 
-enum { ROUNDS = 20, WALL_ROUNDS = 5, PIECE = 1024 * 1024 };
-#define MIB (UINT64_C(1) << 20)
-
-typedef struct shape {
-    size_t mebibytes;
-    size_t threads;
-    bool is_huge;
-} shape;
-
-typedef struct subject {
-    int pid;
-    int ask; /* a byte in: fork; its duration out */
-    int answer;
-    unsigned char *memory;
-    size_t bytes;
-    size_t threads;
-} subject;
-
-static void *wait_for_ever(void *unused) {
-    for (;;)
-        pause();
-    return unused;
-}
-
-static double fork_once(void) {
-    double begin = bench_now();
-    long pid = syscall(SYS_clone, CLONE_FILES, 0, NULL, NULL, 0);
-    if (pid == 0)
-        _exit(0);
-    double end = bench_now();
-    if (pid < 0 || waitpid((pid_t)pid, NULL, __WALL) != pid)
-        _exit(1);
-    return end - begin;
-}
-
-static _Noreturn void be_target(const subject *target) {
-    char byte;
-    pthread_attr_t attributes;
-    pthread_t thread;
-    memset(target->memory, 1, target->bytes);
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, 64 * 1024);
-    for (size_t i = 1; i < target->threads; i++)
-        if (pthread_create(&thread, &attributes, wait_for_ever, NULL) != 0)
-            _exit(1);
-    for (double duration = 0;; duration = fork_once())
-        if (write(target->answer, &duration, sizeof duration) != sizeof duration ||
-            read(target->ask, &byte, 1) != 1)
-            _exit(0);
-}
-
-static double ask_to_fork(const subject *target, const char *byte) {
-    double duration;
-    if ((byte != NULL && write(target->ask, byte, 1) != 1) ||
-        read(target->answer, &duration, sizeof duration) != sizeof duration)
-        bench_fail("the target ended");
-    return duration;
-}
-
-static subject start(const shape *of) {
-    int to[2], from[2];
-    subject target = {.bytes = of->mebibytes * MIB, .threads = of->threads};
-    target.memory =
-        mmap(NULL, target.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (target.memory == MAP_FAILED || pipe(to) != 0 || pipe(from) != 0)
-        bench_fail("mmap or pipe");
-    madvise(target.memory, target.bytes, of->is_huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-    target.pid = fork();
-    if (target.pid < 0)
-        bench_fail("fork");
-    target.ask = target.pid == 0 ? to[0] : to[1];
-    target.answer = target.pid == 0 ? from[1] : from[0];
-    if (target.pid == 0)
-        be_target(&target);
-    close(to[0]);
-    close(from[1]);
-    ask_to_fork(&target, NULL);
-    return target;
-}
-
-static void end(subject *target) {
-    bench_child_end(target->pid);
-    munmap(target->memory, target->bytes);
-    close(target->ask);
-    close(target->answer);
-}
+enum { ROUNDS = 20, WALL_ROUNDS = 5, COST_ROUNDS = 3, PIECE = 1024 * 1024 };
 
 static procinspect_dump *take(const procinspect_process *process) {
     procinspect_dump_options options;
@@ -130,8 +41,8 @@ static double pause_of_dump(const procinspect_process *process) {
     return pause;
 }
 
-static double pause_of_floor(const subject *target) {
-    return ask_to_fork(target, "f") + stop_floor(target->pid, target->threads).pause;
+static double pause_of_floor(const dump_subject *target) {
+    return dump_subject_fork(target) + stop_floor(target->pid, target->threads).pause;
 }
 
 static int open_file(void) {
@@ -143,23 +54,30 @@ static int open_file(void) {
     return file;
 }
 
-static double wall_of_dump(const procinspect_process *process) {
-    int file = open_file();
+/* The dump's size. */
+static uint64_t dump_into(int file, const procinspect_process *process) {
     procinspect_stream *stream;
     procinspect_error error;
-    double begin = bench_now();
     procinspect_dump *dump = take(process);
+    uint64_t size_bytes = procinspect_dump_size_bytes(dump);
     if (procinspect_stream_open_dump(dump, NULL, &stream, &error) != 0 ||
         procinspect_stream_write_to_descriptor(stream, file, &error) != 0)
         bench_fail("%s", error.message);
     procinspect_stream_free(stream);
     procinspect_dump_free(dump);
+    return size_bytes;
+}
+
+static double wall_of_dump(const procinspect_process *process) {
+    int file = open_file();
+    double begin = bench_now();
+    dump_into(file, process);
     double wall = bench_now() - begin;
     close(file);
     return wall;
 }
 
-static double wall_of_loop(const subject *target) {
+static double wall_of_loop(const dump_subject *target) {
     static unsigned char piece[PIECE];
     int file = open_file();
     double begin = bench_now();
@@ -174,7 +92,7 @@ static double wall_of_loop(const subject *target) {
     return wall;
 }
 
-static int compare_pauses(const char *of, const subject *target,
+static int compare_pauses(const char *of, const dump_subject *target,
                           const procinspect_process *process) {
     static double pauses[2][ROUNDS];
     char title[160];
@@ -192,7 +110,7 @@ static int compare_pauses(const char *of, const subject *target,
     return bench_report(title, ROUNDS, contestants, 2, (double *const[]){pauses[0], pauses[1]});
 }
 
-static int compare_walls(const char *of, const subject *target,
+static int compare_walls(const char *of, const dump_subject *target,
                          const procinspect_process *process) {
     static double walls[2][WALL_ROUNDS];
     char title[160];
@@ -208,20 +126,62 @@ static int compare_walls(const char *of, const subject *target,
     return bench_report(title, WALL_ROUNDS, contestants, 2, (double *const[]){walls[0], walls[1]});
 }
 
-static int compare(const procinspect_context *context, const shape *of) {
-    subject target = start(of);
+static uint64_t dump_into_a_file(void *process) {
+    int file = open_file();
+    uint64_t size_bytes = dump_into(file, process);
+    close(file);
+    return size_bytes;
+}
+
+static int compare_gaps(const void *left, const void *right) {
+    double a = ((const dump_costs *)left)->gap, b = ((const dump_costs *)right)->gap;
+    return (a > b) - (a < b);
+}
+
+/* Of the round with the middle gap. */
+static void report_costs(const char *name, dump_costs *costs) {
+    qsort(costs, COST_ROUNDS, sizeof *costs, compare_gaps);
+    const dump_costs *middle = &costs[COST_ROUNDS / 2];
+    printf("  %-16s %14.3f %10.3f %12.3f %12.1f %10.1f\n", name, middle->gap * 1e3,
+           middle->wall * 1e3, middle->processor * 1e3, (double)middle->memory_bytes / 1048576,
+           (double)middle->size_bytes / 1048576);
+}
+
+/* Beside gcore where that doesn't take long. */
+static void compare_costs(const char *of, const dump_subject *target, bool with_gcore,
+                          procinspect_process *process) {
+    dump_costs of_dump[COST_ROUNDS], of_gcore[COST_ROUNDS];
+    bool has_gcore = with_gcore;
+    for (unsigned round = 0; round < COST_ROUNDS; round++) {
+        of_dump[round] = dump_costs_of(target, dump_into_a_file, process);
+        has_gcore = has_gcore && dump_costs_of_gcore(target, &of_gcore[round]);
+    }
+    printf("A full dump, %s: what it costs, %d rounds\n  %-16s %14s %10s %12s %12s %10s\n", of,
+           COST_ROUNDS, "", "target's gap ms", "wall ms", "processor ms", "memory MiB", "size MiB");
+    report_costs("library", of_dump);
+    if (has_gcore)
+        report_costs("gcore", of_gcore);
+    else if (with_gcore)
+        printf("  gcore is left out: gdb isn't installed\n");
+    fflush(stdout);
+}
+
+static int compare(const procinspect_context *context, const dump_shape *of) {
+    dump_subject target = dump_subject_start(of);
     procinspect_process *process = bench_open_process(context, target.pid);
     char title[96];
     snprintf(title, sizeof title, "%zu MiB in %s pages, %zu threads", of->mebibytes,
              of->is_huge ? "huge" : "4 KiB", of->threads);
     int missed = compare_pauses(title, &target, process) + compare_walls(title, &target, process);
+    compare_costs(title, &target, of->threads == 64 && !of->is_huge && of->mebibytes <= 1024,
+                  process);
     procinspect_process_free(process);
-    end(&target);
+    dump_subject_end(&target);
     return missed;
 }
 
 int main(void) {
-    static const shape shapes[] = {
+    static const dump_shape shapes[] = {
         {64, 64, false}, {1024, 64, false}, {1024, 64, true}, {64, 1000, false}, {4096, 64, false}};
     procinspect_context *context = bench_dump_context();
     int missed = 0;
