@@ -1,5 +1,6 @@
 /* Helpers that are killed at any moment of a fork: the target goes on as if nothing had been. */
 #include "platform/capture_child.h"
+#include "platform/crash_checks.h"
 #include "platform/fork_run.h"
 #include "platform/fork_workload.h"
 
@@ -24,11 +25,7 @@
 
 #include "platform/linux/inject_frame.h"
 
-enum { CRASHES = 50, SOAK_CRASHES = 1000, OWN_STATUS = 5 };
-
-static int crash_count(void) {
-    return getenv("PROCINSPECT_TEST_SOAK") != NULL ? SOAK_CRASHES : CRASHES;
-}
+enum { OWN_STATUS = 5 };
 
 /* Kills the helper after this time from the moment that it begins; what it does then depends on the
  * machine, and is to be anything. */
@@ -43,25 +40,6 @@ static void crash(pid_t pid, unsigned delay_us, unsigned *rounds) {
     assert_int_not_equal(run->helper_result, 0);
     *rounds += atomic_load(&run->rounds);
     fork_free(run);
-}
-
-/* Copies that were left end by themselves. */
-static void assert_few_zombies(pid_t pid, int *zombies) {
-    enum { MOST_MS = 60000 };
-    int living = count_living_children(pid);
-    for (int i = 0; i < MOST_MS && living > 0; i++) {
-        sleep_ms(1);
-        living = count_living_children(pid);
-    }
-    assert_true(living <= 0);
-    int left = count_children(pid) - living;
-    assert_true(left <= 1);
-    *zombies += left > 0;
-}
-
-static bool is_stopped(pid_t pid) {
-    char state = thread_state(pid, pid);
-    return state == 'T' || state == 't';
 }
 
 /* How long a helper takes that isn't killed. */
@@ -111,17 +89,6 @@ static void crash_often(void (*body)(child_board *board)) {
 
 /* --- Through threads that wait, and only through such that run --- */
 
-static void calls_body(child_board *board) {
-    atomic_store(&board->words[WORD_MAY_BE_INTERRUPTED], 1);
-    static const workload kinds[] = {
-        check_nanosleep, check_clock_nanosleep, check_futex, check_read,      check_epoll,
-        check_poll,      check_select,          check_recv,  check_registers, check_sigtimedwait,
-        check_pause};
-    start_workloads(board, kinds, sizeof kinds / sizeof kinds[0]);
-    for (;;)
-        pause();
-}
-
 /* One thread, in one call at a time: each crash meets it. */
 static void sleeping_body(child_board *board) {
     atomic_store(&board->ready, 1);
@@ -136,7 +103,7 @@ static void epoll_body(child_board *board) {
 
 static void threads_in_calls(void **state) {
     (void)state;
-    crash_often(calls_body);
+    crash_often(interruptible_body);
 }
 
 static void threads_that_run(void **state) {
