@@ -168,6 +168,7 @@ procinspect_stream *open_zip_of(pid_t pid, uint32_t flags, uint64_t max_support_
     procinspect_error error = {0};
     procinspect_context_options_init(&context_options, sizeof context_options);
     context_options.allow = PROCINSPECT_ALLOW_DUMP;
+    context_options.max_pause_ms = 60000; /* of a machine that a hundred others want */
     context_options.user_scope = PROCINSPECT_USER_SCOPE_ALL;
     assert_int_equal(procinspect_context_new(&context_options, &context, NULL), 0);
     assert_int_equal(procinspect_process_open(context, pid, &process, NULL), 0);

@@ -37,6 +37,7 @@ static procinspect_dump *dump_of(pid_t pid) {
     procinspect_dump *dump = NULL;
     procinspect_context_options_init(&options, sizeof options);
     options.allow = PROCINSPECT_ALLOW_DUMP;
+    options.max_pause_ms = 60000; /* of a machine that a hundred others want */
     options.user_scope = PROCINSPECT_USER_SCOPE_ALL;
     assert_int_equal(procinspect_context_new(&options, &context, NULL), 0);
     assert_int_equal(procinspect_process_open(context, pid, &process, NULL), 0);

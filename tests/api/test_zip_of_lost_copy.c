@@ -40,6 +40,7 @@ static procinspect_dump *copy_of(pid_t pid) {
     procinspect_error error = {0};
     procinspect_context_options_init(&context_options, sizeof context_options);
     context_options.allow = PROCINSPECT_ALLOW_DUMP;
+    context_options.max_pause_ms = 60000; /* of a machine that a hundred others want */
     assert_int_equal(procinspect_context_new(&context_options, &context, NULL), 0);
     assert_int_equal(procinspect_process_open(context, pid, &process, NULL), 0);
     procinspect_dump_options_init(&options, sizeof options);
