@@ -85,6 +85,9 @@ static pi_fork_result make_copy_of_target(pi_hold *hold) {
     copy->pid = fork->copy_pid;
     copy->fork_ns = fork->fork_ns;
     copy->failed_errno = fork->failed_errno;
+    /* Before the process runs: in a cgroup that has no room for both it might be the one to go. */
+    if (copy->pid != 0)
+        fork->has_oom_mark = pi_copy_mark_for_oom(hold->stop.helper, hold->proc, copy->pid);
     return result;
 }
 
