@@ -68,6 +68,13 @@ static void assert_no_violation(target *t) {
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+static void assert_no_note(const procinspect_dump_report *report) {
+    for (size_t i = 0; i < report->note_count; i++) {
+        print_message("%s\n", report->notes[i]->text);
+    }
+    assert_int_equal(report->note_count, 0);
+}
+
 static void test_no_call_of_the_target_notices(void **state) {
     uint64_t restarted_calls = 0;
     uint64_t longest_pause_ns = 0;
@@ -84,7 +91,7 @@ static void test_no_call_of_the_target_notices(void **state) {
         const procinspect_dump_report *report = procinspect_dump_report_get(dump);
         assert_int_equal(report->pid, t.pid);
         assert_true(report->thread_count > 150);
-        assert_int_equal(report->note_count, 0);
+        assert_no_note(report);
         restarted_calls += report->restarted_call_count;
         longest_pause_ns =
             report->pause_ns > longest_pause_ns ? report->pause_ns : longest_pause_ns;
