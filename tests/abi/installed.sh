@@ -63,7 +63,8 @@ mkdir -p "$scratch/host/subprojects"
 cp "$source_root"/tests/abi/consumer/* "$scratch/host"
 ln -s "$source_root" "$scratch/host/subprojects/libprocinspect"
 if ! {
-    meson setup --wrap-mode=nofallback --force-fallback-for=libprocinspect \
+    meson setup --buildtype=plain --wrap-mode=nofallback \
+        --force-fallback-for=libprocinspect \
         "$scratch/host/build" "$scratch/host" &&
         meson test -C "$scratch/host/build"
 } >"$scratch/log" 2>&1; then

@@ -9,8 +9,8 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
 if ! {
-    meson setup -Dplatform=unsupported -Dzip=disabled -Dtests=disabled -Dexamples=disabled \
-        "$scratch/build" "$source_root" &&
+    meson setup --buildtype=plain -Dplatform=unsupported -Dzip=disabled -Dtests=disabled \
+        -Dexamples=disabled "$scratch/build" "$source_root" &&
         ninja -C "$scratch/build"
 } >"$scratch/log" 2>&1; then
     cat "$scratch/log"
