@@ -28,7 +28,8 @@ extern "C" {
  *
  * PROCINSPECT_ZIP_FROM_TARGET looks for what the host doesn't have in the process's own mount
  * namespace, below its root, as far as everybody may read it there: that it belongs to root says
- * nothing, and who debugs the dump has to decide whether to trust it. Such files are marked.
+ * nothing, and who debugs the dump has to decide whether to trust it. Such files are marked. For
+ * this a dump of a process in another mount namespace keeps a descriptor on its root directory.
  */
 enum {
     PROCINSPECT_ZIP_FILE_WHOLE = 1,   /* in the zip, as it is */
@@ -66,7 +67,8 @@ typedef struct procinspect_zip_manifest {
     size_t count;
     int32_t pid;
     /* Files that weren't looked for, or aren't listed, for there are too many: a zip has at most
-     * 16 support files, the list at most 64 items, and only the first 4096 modules count. */
+     * 16 support files, the list at most 32 of them and of those that are missing, and only the
+     * first 4096 modules count. */
     uint32_t more_count;
     int64_t captured_at_unix_ns;
 } procinspect_zip_manifest;

@@ -15,7 +15,7 @@ enum {
     FIRST_SUPPORT_ENTRY = 1,
     MOST_ENTRIES = 2 + PI_ZIP_SUPPORT_FILES,
     MOST_ITEMS = 1 + PI_ZIP_SUPPORT_ITEMS,
-    /* 64 files with three texts of 4 KiB at most, each byte of which may take six as JSON. */
+    /* 32 files with two paths of 4 KiB at most, each byte of which may take six as JSON. */
     MOST_MANIFEST_BYTES = 8 * 1024 * 1024
 };
 

@@ -12,7 +12,7 @@
 
 enum {
     PI_ZIP_SUPPORT_FILES = 16,    /* in a zip */
-    PI_ZIP_SUPPORT_ITEMS = 64,    /* in its manifest */
+    PI_ZIP_SUPPORT_ITEMS = 32,    /* in its manifest */
     PI_ZIP_SUPPORT_MODULES = 4096 /* that are looked at */
 };
 

@@ -213,6 +213,21 @@ static void options_are_checked(void **state) {
             assert_ptr_equal(stream, &options);
     }
     assert_int_equal(procinspect_dump_stream_options_check(NULL, NULL), 0);
+    for (uint32_t format = 0; format < 2; format++) {
+        procinspect_dump_stream_options options;
+        procinspect_dump_stream_options_init(&options, sizeof options);
+        options.format = format;
+        options.flags = PROCINSPECT_ZIP_NO_SUPPORT_FILES | PROCINSPECT_ZIP_FROM_TARGET;
+        options.max_support_bytes = UINT64_MAX;
+        assert_int_equal(procinspect_dump_stream_options_check(&options, NULL), 0);
+        options.flags = 4;
+        assert_int_equal(procinspect_dump_stream_options_check(&options, NULL),
+                         PROCINSPECT_ERROR_INVALID_ARGUMENT);
+        options.flags = 0;
+        options.reserved = 1;
+        assert_int_equal(procinspect_dump_stream_options_check(&options, NULL),
+                         PROCINSPECT_ERROR_INVALID_ARGUMENT);
+    }
 }
 
 /* Whoever was compiled before there were zips has no level, and gets the default. */

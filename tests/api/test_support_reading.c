@@ -103,7 +103,7 @@ static void more_than_is_allowed_is_left_out(void **state) {
     end_mapping(pid);
 }
 
-enum { MANY = 80, FILES = 16, ITEMS = 64 };
+enum { MANY = 50, FILES = 16, ITEMS = 32 };
 
 static void more_than_a_zip_takes_are_counted(void **state) {
     (void)state;

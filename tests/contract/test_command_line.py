@@ -33,6 +33,7 @@ class CommandLine(ContractCase):
             (["--main-site", "-1"], "number from 1"),
             (["--main-site", "12x"], "number from 1"),
             (["--max-dumps", "0"], "number from 1"),
+            (["--support-files", "all"], "none, host or target"),
             (["--max-connections", "99999999999999999999"], "number from 1"),
             (["--public-url", "ftp://x"], "http:// or https://"),
             (["--public-url", "https://user@x/"], "http:// or https://"),
@@ -57,7 +58,7 @@ class CommandLine(ContractCase):
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         for option in ("--listen", "--token-file", "--allow", "--main-site", "--public-url",
                        "--own-user", "--redact", "--max-dump-bytes", "--max-pause-ms",
-                       "--spool-directory"):
+                       "--spool-directory", "--support-files"):
             self.assertIn(option, result.stdout)
         self.assertRegex(run("--version").stdout, r"^\d+\.\d+\.\d+\n$")
 

@@ -224,8 +224,9 @@ static pi_support_answer find_in_host(pi_support_search *search, const pi_suppor
     }
     if (search->origin->is_host_safe)
         return find_below(search, &search->host, rule, module, max_bytes, file);
-    refuse(file, "The process is in another mount namespace and has rights of root, so that it "
-                 "might write files of the host's.");
+    refuse(file,
+           "The process has rights of root and is in another mount namespace, or nobody knows "
+           "in which: it might have written files of the host's.");
     return PI_SUPPORT_REFUSED;
 }
 
