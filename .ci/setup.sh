@@ -46,6 +46,7 @@ need_for_tests() {
     need python3-lldb-19 /usr/bin/python3 -c 'import lldb'
     need libcmocka-dev library cmocka
     need libproc2-dev library libproc2
+    need musl-tools command -v musl-gcc
     need python3-psutil /usr/bin/python3 -c 'import psutil'
 }
 
