@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -70,6 +71,61 @@ static void the_own_root_is_a_disk(void **state) {
         pi_file_systems_of_device(&systems, systems.own_root_major, systems.own_root_minor),
         PI_FILE_SYSTEM_DISK);
     pi_file_systems_free(&systems);
+}
+
+static bool knows_own_root(void) {
+    pi_file_systems systems = {0};
+    bool knows = pi_file_systems_read(&systems, AT_FDCWD) == 0 && systems.has_own_root &&
+                 pi_file_systems_of_device(&systems, systems.own_root_major,
+                                           systems.own_root_minor) == PI_FILE_SYSTEM_DISK;
+    pi_file_systems_free(&systems);
+    return knows;
+}
+
+/* In a folder that nothing is mounted on: mountinfo has no line for such a root, and here there is
+ * not even a /proc. */
+static _Noreturn void be_in_chroot(const char *folder, int ready) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (chroot(folder) != 0 && (unshare(CLONE_NEWUSER) != 0 || chroot(folder) != 0))
+        _exit(77);
+    if (chdir("/") != 0 || !knows_own_root() || write(ready, "", 1) != 1)
+        _exit(1);
+    for (;;)
+        pause();
+}
+
+static void a_root_that_is_no_mount(void **state) {
+    (void)state;
+    char folder[FOLDER_SIZE], path[64], byte;
+    int ready[2];
+    folder_make(folder);
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        be_in_chroot(folder, ready[1]);
+    close(ready[1]);
+    ssize_t got = read(ready[0], &byte, 1);
+    close(ready[0]);
+    if (got != 1) {
+        int status;
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        folder_remove(folder);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 77);
+        print_message("no chroot for this user here\n");
+        skip();
+    }
+    snprintf(path, sizeof path, "/proc/%d", (int)pid);
+    int process = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    assert_true(process >= 0);
+    pi_file_systems systems = {0};
+    assert_int_equal(pi_file_systems_read(&systems, process), 0);
+    assert_true(systems.may_open_root);
+    pi_file_systems_free(&systems);
+    close(process);
+    target_end(pid);
+    folder_remove(folder);
 }
 
 /* A process that uses a FUSE file system which no longer answers. */
@@ -248,6 +304,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(knows_the_kinds),
         cmocka_unit_test(the_own_root_is_a_disk),
+        cmocka_unit_test(a_root_that_is_no_mount),
         cmocka_unit_test(modules_of_untouched_mappings),
         cmocka_unit_test(modules_of_a_running_program),
         cmocka_unit_test(executable_called_deleted),

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -160,24 +161,54 @@ static int read_mounts(pi_file_systems *systems, int directory, const char *path
     return pi_is_exhaustion(-result) ? result : 0;
 }
 
+/* The mount that a root is in. After chroot mountinfo doesn't tell, unless one is just there. */
+static bool find_root(int directory, const char *path, pi_mount *mount) {
+    struct statx status;
+    if (statx(directory, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_MNT_ID, &status) != 0 ||
+        (status.stx_mask & STATX_MNT_ID) == 0)
+        return false;
+    *mount = (pi_mount){.id = status.stx_mnt_id,
+                        .device_major = status.stx_dev_major,
+                        .device_minor = status.stx_dev_minor,
+                        .kind = PI_FILE_SYSTEM_DISK};
+    return true;
+}
+
+/* -ENOMEM, or 0. */
+static int take_own_root(pi_file_systems *systems) {
+    pi_mount root;
+    if (systems->root != NULL)
+        root = *systems->root;
+    else if (!find_root(AT_FDCWD, "/", &root))
+        return 0;
+    else if (!add(systems, &root))
+        return -ENOMEM;
+    systems->has_own_root = true;
+    systems->own_root_major = root.device_major;
+    systems->own_root_minor = root.device_minor;
+    systems->root = NULL;
+    return 0;
+}
+
+static bool may_open_root(const pi_file_systems *systems, int process) {
+    pi_mount root;
+    if (systems->root != NULL)
+        return pi_file_systems_of_device(systems, systems->root->device_major,
+                                         systems->root->device_minor) != PI_FILE_SYSTEM_REMOTE;
+    return find_root(process, "root", &root) &&
+           pi_file_systems_of_mount(systems, root.id) != PI_FILE_SYSTEM_REMOTE;
+}
+
 int pi_file_systems_read(pi_file_systems *systems, int process) {
     bool is_there;
     int result = read_mounts(systems, AT_FDCWD, "/proc/self/mountinfo", true, &is_there);
+    if (result == 0)
+        result = take_own_root(systems);
     if (result != 0)
         return result;
-    if (systems->root != NULL) {
-        systems->has_own_root = true;
-        systems->own_root_major = systems->root->device_major;
-        systems->own_root_minor = systems->root->device_minor;
-    }
-    systems->root = NULL;
     result =
         read_mounts(systems, process, "mountinfo", is_in_our_user_namespace(process), &is_there);
-    const pi_mount *root = systems->root;
-    systems->may_open_root =
-        !is_there ||
-        (root != NULL && pi_file_systems_of_device(systems, root->device_major,
-                                                   root->device_minor) != PI_FILE_SYSTEM_REMOTE);
+    systems->may_open_root = !is_there || may_open_root(systems, process);
     return result;
 }
 
