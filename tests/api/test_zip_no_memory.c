@@ -64,7 +64,7 @@ static void it_is_refused_or_whole(void **state) {
     for (size_t number = 0; has_failed; number++) {
         assert_true(number < MOST_ALLOCATIONS);
         error = (procinspect_error){0};
-        failing_memory_begin(number / 2, number % 2 != 0);
+        failing_memory_begin(number, number % 8 == 0); /* alone, or with all after it */
         int32_t code = make_zip(dump, &length, &error);
         has_failed = failing_memory_end();
         assert_int_equal(code, error.code);
