@@ -5,6 +5,7 @@ import array
 import json
 import os
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -22,7 +23,7 @@ IGNORE_INACCESSIBLE = 0x20000  # always set
 LISTS = 0x4 | 0x800 | 0x1000
 TYPES = (0, DATA, FULL, PRIVATE, DATA | FULL, DATA | PRIVATE, FULL | PRIVATE, DATA | FULL | PRIVATE)
 TYPES += (DATA | PRIVATE | LISTS, FULL | LISTS, DATA | FULL | PRIVATE | LISTS)
-WAY_HOLD, WAY_COPY = 1, 2
+WAY_HOLD, WAY_COPY, WAY_SPOOL = 1, 2, 3
 NEVER = re.compile(r"\[vvar|\[vsyscall\]")
 
 Area = namedtuple("Area", "name start size seed types")
@@ -99,11 +100,11 @@ class Memory(ContractCase):
         self.assertGreater(len(areas), 40)
         return target, areas
 
-    def get_dump(self, pid, dump_type):
+    def get_dump(self, pid, dump_type, host=None):
         from minidump_file import Minidump
         from minidump_rules import violations
 
-        answer = self.host.get(f"/api/processes/{pid}/dump?dumpType={dump_type:#x}")
+        answer = (host or self.host).get(f"/api/processes/{pid}/dump?dumpType={dump_type:#x}")
         self.assertEqual(answer.status, 200, answer.body[:500])
         dump = Minidump(answer.body)
         self.assertEqual(violations(dump), [])
@@ -189,6 +190,31 @@ class Memory(ContractCase):
                  for region in self.get_dump(target.pid, FULL).memory64]
         self.assertEqual(found, existing_memory(target.pid))
         self.assertEqual(children_of(target.pid), [])
+        self.assertIsNone(target.poll())
+
+    def test_what_cannot_be_copied(self):
+        """It may not fork: its memory goes into the directory that the host names, or nowhere."""
+        if os.geteuid() == 0:
+            self.skipTest("root's processes may always fork")
+        target, areas = self.start_memory(80)
+        resource.prlimit(target.pid, resource.RLIMIT_NPROC, (0, 0))
+        answer = self.host.get(f"/api/processes/{target.pid}/dump?dumpType=2")
+        self.assert_problem(answer, 503, r"name a spool_directory")
+        folder = os.path.join(self.host.folder, "spool")
+        os.mkdir(folder)
+        host = Host("--allow", "dump", "--spool-directory", folder)
+        self.addCleanup(host.stop)
+        dump = self.get_dump(target.pid, FULL, host)
+        report = json.loads(dump.stream(0x50490001))
+        self.assertEqual(report["way"], WAY_SPOOL)
+        self.assertRegex(report["way_reason"], "can't be copied: fork: ")
+        for area in areas:
+            self.assert_area(target.pid, dump, FULL, area)
+        self.assertEqual(os.listdir(folder), [])
+        os.rmdir(folder)
+        answer = host.get(f"/api/processes/{target.pid}/dump?dumpType=2")
+        self.assert_problem(answer, 500, r"No such file or directory")
+        self.assertEqual(host.stop(), (0, ""))
         self.assertIsNone(target.poll())
 
     def test_clients_that_stall_or_vanish(self):
