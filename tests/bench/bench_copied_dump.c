@@ -180,13 +180,22 @@ static int compare(const procinspect_context *context, const dump_shape *of) {
     return missed;
 }
 
-int main(void) {
+/* All of them, or those whose numbers, from 1 on, are the arguments. */
+static bool is_wanted(size_t number, int count, char *const *arguments) {
+    for (int i = 1; i < count; i++)
+        if (strtoul(arguments[i], NULL, 10) == number)
+            return true;
+    return count == 1;
+}
+
+int main(int count, char **arguments) {
     static const dump_shape shapes[] = {
         {64, 64, false}, {1024, 64, false}, {1024, 64, true}, {64, 1000, false}, {4096, 64, false}};
     procinspect_context *context = bench_dump_context();
     int missed = 0;
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
-        missed += compare(context, &shapes[i]);
+        if (is_wanted(i + 1, count, arguments))
+            missed += compare(context, &shapes[i]);
     procinspect_context_free(context);
     return missed == 0 ? 0 : 1;
 }
