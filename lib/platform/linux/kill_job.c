@@ -174,8 +174,11 @@ static void kill_all(pi_kill_tree *tree) {
     uint64_t until = raw_now_ns() + tree->limit_ns;
     tree->phase = PI_KILL_KILLING;
     /* The last part is for the reaper, whose end takes a moment, too. */
-    if (!kill_now(tree, until - tree->limit_ns / 4) && pi_kill_wait(tree, 0))
+    bool is_reaper_alone = kill_now(tree, until - tree->limit_ns / 4);
+    if (!is_reaper_alone && pi_kill_wait(tree, 0))
         tree->is_exact = false; /* it goes on forking, faster than we hear */
+    /* And stands: whatever events are lost from here on aren't missed. */
+    tree->all_are_traced |= is_reaper_alone && tree->members[0].is_reaper;
     tree->members[0].is_reaper = false;
     tree->has_reaper = false;
     kill_now(tree, until);
