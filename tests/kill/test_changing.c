@@ -161,9 +161,11 @@ static void members_that_execute_without_pause(void **state) {
         char byte;
         assert_int_equal(pipe(ready), 0);
         static tree_log log;
-        tree_run run = {.log = &log, .root = fork()};
+        tree_run run = {.log = &log, .witnesses = {tree_start_witness()}};
+        run.root = fork();
         if (run.root == 0)
             start_executing(ready[1]);
+        run.witnesses[1] = tree_start_witness();
         assert_int_equal(read(ready[0], &byte, 1), 1);
         close(ready[0]);
         close(ready[1]);
@@ -172,11 +174,16 @@ static void members_that_execute_without_pause(void **state) {
         procinspect_kill_options_init(&options, sizeof options);
         options.timeout_ms = 30000; /* other tests may keep the machine busy */
         const procinspect_kill_report *report = tree_end(&run, &options);
+        for (size_t j = 0; j < report->count; j++)
+            if (report->items[j]->outcome != PROCINSPECT_KILL_ENDED)
+                print_message("%d: outcome %d, %s\n", (int)report->items[j]->pid,
+                              (int)report->items[j]->outcome, report->items[j]->text);
         assert_int_equal(report->count - report->escaped_count, 1 + EXECUTING);
         assert_int_equal(report->ended_count, 1 + EXECUTING);
         for (size_t j = 0; j <= EXECUTING; j++)
             assert_int_equal(tree_state(report->items[j]->pid, NULL), 'Z');
         procinspect_kill_report_free(report);
+        assert_true(tree_end_witnesses(&run));
         while (waitpid(-1, NULL, 0) > 0)
             ;
     }

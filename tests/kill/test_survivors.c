@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <stdbool.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -33,11 +34,16 @@ static void end_stuck(const char *which, uint32_t grace_ms) {
     options.timeout_ms =
         6000; /* waited for in full; the others' ends take time on a busy machine */
     options.grace_ms = grace_ms;
-    stuck_tree tree;
-    if (!stuck_tree_start(&tree, which))
-        skip();
+    stuck_tree tree = {0};
     static tree_log log;
-    const tree_run run = {.root = tree.root, .log = &log};
+    tree_run run = {.log = &log, .witnesses = {tree_start_witness()}};
+    bool is_started = stuck_tree_start(&tree, which);
+    run.root = tree.root;
+    run.witnesses[1] = tree_start_witness();
+    if (!is_started) {
+        tree_end_witnesses(&run);
+        skip();
+    }
     const procinspect_kill_report *report = tree_end(&run, &options);
     assert_int_equal(report->count - report->escaped_count, 3);
     assert_int_equal(report->survived_count, 1);
@@ -47,6 +53,7 @@ static void end_stuck(const char *which, uint32_t grace_ms) {
         check_item(&tree, report->items[i]);
     assert_int_equal(report->items[0]->pid, tree.root);
     procinspect_kill_report_free(report);
+    assert_true(tree_end_witnesses(&run));
     assert_true(stuck_tree_let_go(&tree));
     while (waitpid(-1, NULL, 0) > 0)
         ;

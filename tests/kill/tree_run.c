@@ -229,20 +229,25 @@ static int clear_once(const tree_run *run, uint64_t read_at_ns, int pass, int *l
     return found;
 }
 
+bool tree_end_witnesses(const tree_run *run) {
+    bool are_well = true;
+    for (int i = 0; i < TREE_WITNESSES; i++) {
+        if (!tree_goes_on(run->witnesses[i])) {
+            print_message("witness %d, state %c\n", (int)run->witnesses[i],
+                          tree_state(run->witnesses[i], NULL));
+            are_well = false;
+        }
+        kill(run->witnesses[i], SIGKILL);
+    }
+    return are_well;
+}
+
 int tree_clear(tree_run *run, uint64_t read_at_ns, bool *witnesses_are_well) {
     int lost = 0;
     atomic_store(&run->log->stop, 1);
     for (int pass = 0; pass < CLEAR_PASSES && clear_once(run, read_at_ns, pass, &lost) != 0; pass++)
         sleep_us(200);
-    *witnesses_are_well = true;
-    for (int i = 0; i < TREE_WITNESSES; i++) {
-        if (!tree_goes_on(run->witnesses[i])) {
-            print_message("witness %d, state %c\n", (int)run->witnesses[i],
-                          tree_state(run->witnesses[i], NULL));
-            *witnesses_are_well = false;
-        }
-        kill(run->witnesses[i], SIGKILL);
-    }
+    *witnesses_are_well = tree_end_witnesses(run);
     while (waitpid(-1, NULL, 0) > 0)
         ;
     assert_int_equal(atomic_load(&run->log->crashed), 0);

@@ -58,6 +58,9 @@ int tree_clear(tree_run *run, uint64_t read_at_ns, bool *witnesses_are_well);
 /* A process outside the tree that only waits, until it is killed or the test ends. */
 pid_t tree_start_witness(void);
 
+/* Whether the witnesses of a run live, and aren't stopped. They are ended. */
+bool tree_end_witnesses(const tree_run *run);
+
 /* The letter of the state of a process, '?' where there is none. */
 char tree_state(pid_t pid, pid_t *parent);
 
