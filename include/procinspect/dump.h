@@ -257,7 +257,7 @@ PROCINSPECT_API int32_t procinspect_dump_read_at(const procinspect_dump *dump,
                                                  size_t capacity, size_t *length,
                                                  procinspect_error *error);
 
-/* One thing that a dump could not give, or gives in part. */
+/* One thing that a dump could not give, or gives in part; or an estimate. */
 typedef struct procinspect_dump_note {
     uint32_t kind; /* PROCINSPECT_DUMP_NOTE_… */
     int32_t tid;   /* the thread it is about, 0 for none */
@@ -272,8 +272,9 @@ enum {
     PROCINSPECT_DUMP_NOTE_SHARED = 6,             /* memory that isn't as it was in the pause */
     PROCINSPECT_DUMP_NOTE_LIVE = 7, /* all that isn't as it was in the pause: a live dump is no
                                      * consistent image */
-    PROCINSPECT_DUMP_NOTE_PAUSE_EXCEEDED = 5 /* the pause was longer than max_pause_ms: letting go
-                                              * of the threads had to wait for a processor */
+    PROCINSPECT_DUMP_NOTE_PAUSE_EXCEEDED = 5, /* the pause was longer than max_pause_ms: letting go
+                                               * of the threads had to wait for a processor */
+    PROCINSPECT_DUMP_NOTE_NOT_COUNTED = 8 /* of an estimate alone: what the dump may have besides */
 };
 
 /* What the dump is and what it cost. It is also inside the dump, as JSON, in stream type
@@ -311,6 +312,44 @@ typedef struct procinspect_dump_report {
 /* The report of a dump; borrowed, lives as long as the dump. */
 PROCINSPECT_API const procinspect_dump_report *
 procinspect_dump_report_get(const procinspect_dump *dump);
+
+/* What a dump would be, were it taken now. Its members are as those of the report. */
+typedef struct procinspect_dump_estimate {
+    int32_t pid;
+    uint32_t requested_type;
+    uint32_t effective_type;
+    uint32_t way;                 /* PROCINSPECT_DUMP_WAY_…, the one that would be taken */
+    uint64_t size_bytes;          /* of the minidump file */
+    uint64_t memory_bytes;        /* of the target's memory in it */
+    uint64_t shared_memory_bytes; /* by copy: of these, what would be read while the dump is */
+    uint32_t thread_count;
+    uint32_t module_count;
+    int64_t estimated_at_unix_ns;
+    const procinspect_dump_note *const *notes; /* what would be left out or shortened, and what the
+                                                * estimate doesn't count */
+    size_t note_count;
+} procinspect_dump_estimate;
+
+/*
+ * A dry run: predicts the dump that procinspect_dump_capture would take with these options, which
+ * may be NULL. Nothing is stopped and none of the target's memory is read: all is as /proc tells it
+ * of the running process. It makes the checks of ONLY_CHECK and has its errors; TOO_LARGE names the
+ * size of the whole file, where that is above max_dump_bytes. It takes no place of
+ * max_concurrent_dumps, and as long as reading the target's page tables twice: some 40 ms for each
+ * GiB that exists.
+ *
+ * Of a process that does nothing meanwhile the size is within 2 % of the dump's, as a rule within
+ * 1,000 bytes. What it doesn't count: of threads that run, unless the type takes the whole stacks
+ * anyway, their stacks (NOT_COUNTED notes name them), and a stack that a signal handler on another
+ * one has interrupted. A thread that sleeps uninterruptibly in that moment counts as one that can't
+ * be stopped. What a copy couldn't have (MADV_DONTFORK and the like) isn't told apart. Of a dump
+ * that is sent as zip it is the size of what is inside.
+ */
+PROCINSPECT_API int32_t procinspect_dump_estimate_read(const procinspect_process *process,
+                                                       const procinspect_dump_options *options,
+                                                       const procinspect_dump_estimate **estimate,
+                                                       procinspect_error *error);
+PROCINSPECT_API void procinspect_dump_estimate_free(const procinspect_dump_estimate *estimate);
 
 #ifdef __cplusplus
 }

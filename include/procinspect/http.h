@@ -25,7 +25,7 @@ extern "C" {
  *   GET                  /api/processes/{id}/threads, …/threads/{tid}
  *   GET                  /api/processes/{id}/modules, …/modules/{base}
  *   GET                  /api/processes/{id}/environments/{filter}   ?redact=true
- *   GET                  /api/processes/{id}/dump    ?dumpType=N&format=raw|zip
+ *   GET                  /api/processes/{id}/dump    ?dumpType=N&format=raw|zip&dryRun=true
  *   any                  /api/processes/{id}/profile/start, …/stop   501: there is no profiler
  *
  * with /api/diagnostics/processes and /diagnostics/processes as aliases, HEAD wherever GET is (on
@@ -33,8 +33,11 @@ extern "C" {
  * the end accepted. {id} is a decimal pid, 0 for the host's own process (404 with another
  * proc_root), -1 for the main site. Segments are percent-decoded; case is ignored in routes, query
  * names, booleans, `all` and `format`. This version answers 501 to a dumpType with other bits than
- * dump.h names, to format=core (and zip where the build left it out), to dryRun and to redact on a
- * dump.
+ * dump.h names, to format=core (and zip where the build left it out) and to redact on a dump.
+ *
+ * dryRun=true on a dump answers what the dump would be, as JSON (procinspect_json_dump_estimate):
+ * nothing is stopped, and what would be refused is refused as the dump would be, but for 429. The
+ * size is that of the minidump, whatever the format.
  *
  * A '+' in a query is a space. Refused with 400: a path or query of more than 8192 bytes, an
  * environment filter of more than 512, and a query name that the route knows and that is there

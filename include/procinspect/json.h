@@ -95,8 +95,8 @@ PROCINSPECT_API int32_t procinspect_json_environment(const procinspect_environme
                                                      const procinspect_json **json,
                                                      procinspect_error *error);
 /* The report of a dump: the members of procinspect_dump_report by their own names; notes as an
- * array of objects kind ("left_out", "shortened", "unreadable", "thread_not_stopped"), tid, text.
- */
+ * array of objects kind ("left_out", "shortened", "unreadable", "thread_not_stopped", "shared",
+ * "pause_exceeded", "not_counted"), tid, text. */
 PROCINSPECT_API int32_t procinspect_json_dump_report(const procinspect_dump_report *report,
                                                      const procinspect_json_options *options,
                                                      const procinspect_json **json,
@@ -110,6 +110,11 @@ PROCINSPECT_API int32_t procinspect_json_zip_manifest(const procinspect_zip_mani
                                                       const procinspect_json_options *options,
                                                       const procinspect_json **json,
                                                       procinspect_error *error);
+/* The estimate of a dump, the same way. */
+PROCINSPECT_API int32_t procinspect_json_dump_estimate(const procinspect_dump_estimate *estimate,
+                                                       const procinspect_json_options *options,
+                                                       const procinspect_json **json,
+                                                       procinspect_error *error);
 /* The report of an ended tree: the members of procinspect_kill_report by their own names, is_exact
  * as a boolean; items as an array of objects pid, parent_pid, name, outcome ("not_tried", "ended",
  * "already_gone", "refused", "survived", "escaped"), text. */

@@ -19,7 +19,7 @@
 
 struct procinspect_dump {
     atomic_int references;
-    procinspect_context *context; /* its dump_count has this dump */
+    procinspect_context *context; /* its dump_count has this dump; NULL for an estimate */
     pi_snapshot *snapshot;        /* the report is its report */
     pi_image *image;
     pi_support_origin *support_origin; /* for zips of it */
@@ -191,10 +191,12 @@ static int32_t check_least_size(const pi_snapshot *beforehand, const void *max_b
 }
 
 /* What the platform makes of the options: all that can be refused is, and unless it is only to be
- * checked the process is captured. *max_bytes: what the dump may take, 0 for any size. */
+ * checked or predicted the process is captured. *max_bytes: what the dump may take, 0 for any size.
+ */
 static int32_t take_snapshot(const procinspect_process *process,
-                             const procinspect_dump_options *options, uint64_t *max_bytes,
-                             pi_snapshot **snapshot, procinspect_error *error) {
+                             const procinspect_dump_options *options, bool only_predict,
+                             uint64_t *max_bytes, pi_snapshot **snapshot,
+                             procinspect_error *error) {
     const procinspect_context_options *limits = &process->context->options;
     *max_bytes = tighter(options->max_dump_bytes, limits->max_dump_bytes);
     pi_capture_request request = {
@@ -206,7 +208,8 @@ static int32_t take_snapshot(const procinspect_process *process,
         .max_copy_growth_bytes = limits->max_copy_growth_bytes,
         .spool_directory = process->context->spool_directory,
         .shared_while_stopped = (options->flags & PROCINSPECT_DUMP_SHARED_WHILE_STOPPED) != 0,
-        .only_check = (options->flags & PROCINSPECT_DUMP_ONLY_CHECK) != 0,
+        .only_check = !only_predict && (options->flags & PROCINSPECT_DUMP_ONLY_CHECK) != 0,
+        .only_predict = only_predict,
         .cancellation = options->cancellation,
         .accept = check_least_size,
         .user = max_bytes,
@@ -215,12 +218,15 @@ static int32_t take_snapshot(const procinspect_process *process,
 }
 
 static int32_t capture(procinspect_dump *dump, const procinspect_process *process,
-                       const procinspect_dump_options *options, procinspect_error *error) {
+                       const procinspect_dump_options *options, bool only_predict,
+                       procinspect_error *error) {
     uint64_t started_ns = monotonic_ns();
     uint64_t max_bytes;
-    int32_t code = pi_support_origin_open(process->platform, &dump->support_origin, error);
+    int32_t code = PROCINSPECT_OK;
+    if (!only_predict)
+        code = pi_support_origin_open(process->platform, &dump->support_origin, error);
     if (code == PROCINSPECT_OK)
-        code = take_snapshot(process, options, &max_bytes, &dump->snapshot, error);
+        code = take_snapshot(process, options, only_predict, &max_bytes, &dump->snapshot, error);
     if (code != PROCINSPECT_OK)
         return code;
     code = add_reader_note(dump, error);
@@ -229,13 +235,18 @@ static int32_t capture(procinspect_dump *dump, const procinspect_process *proces
     return code;
 }
 
+static int32_t take_options(const procinspect_dump_options *options,
+                            procinspect_dump_options *known, procinspect_error *error) {
+    return pi_options_take(options, known, sizeof *known,
+                           PI_SIZE_THROUGH(procinspect_dump_options, cancellation),
+                           "procinspect_dump_options", error);
+}
+
 int32_t procinspect_dump_capture(const procinspect_process *process,
                                  const procinspect_dump_options *options, procinspect_dump **dump,
                                  procinspect_error *error) {
     procinspect_dump_options known;
-    int32_t code = pi_options_take(options, &known, sizeof known,
-                                   PI_SIZE_THROUGH(procinspect_dump_options, cancellation),
-                                   "procinspect_dump_options", error);
+    int32_t code = take_options(options, &known, error);
     if (code != PROCINSPECT_OK)
         return code;
     bool only_check = (known.flags & PROCINSPECT_DUMP_ONLY_CHECK) != 0;
@@ -245,13 +256,13 @@ int32_t procinspect_dump_capture(const procinspect_process *process,
                             process == NULL ? "process" : "dump");
     code = check(process, &known, error);
     if (code == PROCINSPECT_OK && only_check)
-        return take_snapshot(process, &known, &(uint64_t){0}, NULL, error);
+        return take_snapshot(process, &known, false, &(uint64_t){0}, NULL, error);
     procinspect_dump *made = NULL;
     if (code == PROCINSPECT_OK)
         code = dump_new(process->context, &made, error);
     if (code != PROCINSPECT_OK)
         return code;
-    code = capture(made, process, &known, error);
+    code = capture(made, process, &known, false, error);
     if (code != PROCINSPECT_OK) {
         procinspect_dump_free(made);
         return code;
@@ -282,4 +293,67 @@ int32_t procinspect_dump_read_at(const procinspect_dump *dump, uint64_t offset_b
 
 const procinspect_dump_report *procinspect_dump_report_get(const procinspect_dump *dump) {
     return &dump->snapshot->report;
+}
+
+/* What is handed out, and whose notes they are. */
+typedef struct held_estimate {
+    procinspect_dump_estimate public; /* first: what is handed out is a pointer to it */
+    procinspect_dump dump;            /* never handed out; its memory can't be read */
+} held_estimate;
+
+static void estimate_free(held_estimate *estimate) {
+    pi_image_free(estimate->dump.image);
+    pi_snapshot_free(estimate->dump.snapshot);
+    free(estimate->dump.notes);
+    free(estimate);
+}
+
+static procinspect_dump_estimate estimate_of(const procinspect_dump_report *report) {
+    return (procinspect_dump_estimate){
+        .pid = report->pid,
+        .requested_type = report->requested_type,
+        .effective_type = report->effective_type,
+        .way = report->way,
+        .size_bytes = report->size_bytes,
+        .memory_bytes = report->memory_bytes,
+        .shared_memory_bytes = report->shared_memory_bytes,
+        .thread_count = report->thread_count,
+        .module_count = report->module_count,
+        .estimated_at_unix_ns = report->captured_at_unix_ns,
+        .notes = report->notes,
+        .note_count = report->note_count,
+    };
+}
+
+int32_t procinspect_dump_estimate_read(const procinspect_process *process,
+                                       const procinspect_dump_options *options,
+                                       const procinspect_dump_estimate **estimate,
+                                       procinspect_error *error) {
+    procinspect_dump_options known;
+    int32_t code = take_options(options, &known, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    if (process == NULL || estimate == NULL)
+        return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
+                            "procinspect_dump_estimate_read: %s is NULL; pass one.",
+                            process == NULL ? "process" : "estimate");
+    code = check(process, &known, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    held_estimate *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return pi_error_no_memory(error);
+    code = capture(&made->dump, process, &known, true, error);
+    if (code != PROCINSPECT_OK) {
+        estimate_free(made);
+        return code;
+    }
+    made->public = estimate_of(&made->dump.snapshot->report);
+    *estimate = &made->public;
+    return PROCINSPECT_OK;
+}
+
+void procinspect_dump_estimate_free(const procinspect_dump_estimate *estimate) {
+    if (estimate != NULL)
+        estimate_free((held_estimate *)(uintptr_t)estimate);
 }

@@ -83,10 +83,10 @@ static int32_t check_supported(const pi_http_exchange *exchange, const dump_requ
     if (request->format->content_type == NULL)
         return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
                             "format=%s is not supported yet; %s.", request->format->name, remedy);
-    if (request->dry_run || request->redact)
+    if (request->redact)
         return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
-                            "%s=true on a dump is not supported yet; %s and without it.",
-                            request->dry_run ? "dryRun" : "redact", remedy);
+                            "redact=true on a dump is not supported yet; %s and without it.",
+                            remedy);
     procinspect_dump_stream_options options;
     stream_options_init(&options, exchange, request);
     return procinspect_dump_stream_options_check(&options, error);
@@ -131,15 +131,21 @@ static int32_t answer_dump(pi_http_exchange *exchange, procinspect_dump *dump,
     return code;
 }
 
+static procinspect_dump_options dump_options(const pi_http_exchange *exchange,
+                                             const dump_request *request) {
+    procinspect_dump_options options;
+    procinspect_dump_options_init(&options, sizeof options);
+    options.type = request->type;
+    options.cancellation = exchange->request.cancellation;
+    return options;
+}
+
 /* A HEAD is refused as the GET would be, stops nothing, and names no size: only a capture knows it.
  */
 static int32_t capture_and_answer(pi_http_exchange *exchange, const procinspect_process *process,
                                   const dump_request *request, procinspect_error *error) {
-    procinspect_dump_options options;
-    procinspect_dump_options_init(&options, sizeof options);
+    procinspect_dump_options options = dump_options(exchange, request);
     options.flags = exchange->is_head ? PROCINSPECT_DUMP_ONLY_CHECK : 0;
-    options.type = request->type;
-    options.cancellation = exchange->request.cancellation;
     procinspect_dump *dump;
     int32_t code = procinspect_dump_capture(process, &options, &dump, error);
     if (code != PROCINSPECT_OK || exchange->is_head)
@@ -147,6 +153,28 @@ static int32_t capture_and_answer(pi_http_exchange *exchange, const procinspect_
     code = answer_dump(exchange, dump, request, error);
     procinspect_dump_free(dump); /* the stream keeps it */
     return code;
+}
+
+static int32_t send_file(pi_http_exchange *exchange, const procinspect_process *process,
+                         const dump_request *request, procinspect_error *error) {
+    int32_t code = add_file_headers(exchange, process, request->format, error);
+    exchange->response->public.status = 200;
+    exchange->response->public.body_size_bytes = -1;
+    return code == PROCINSPECT_OK ? capture_and_answer(exchange, process, request, error) : code;
+}
+
+static int32_t send_estimate(pi_http_exchange *exchange, const procinspect_process *process,
+                             const dump_request *request, procinspect_error *error) {
+    procinspect_dump_options options = dump_options(exchange, request);
+    const procinspect_dump_estimate *estimate;
+    int32_t code = procinspect_dump_estimate_read(process, &options, &estimate, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    procinspect_json_options json_options = pi_http_json_options(exchange, 0);
+    const procinspect_json *json = NULL;
+    code = procinspect_json_dump_estimate(estimate, &json_options, &json, error);
+    procinspect_dump_estimate_free(estimate);
+    return pi_http_answer_json(exchange, code, json, error);
 }
 
 int32_t pi_http_send_dump(pi_http_exchange *exchange, procinspect_error *error) {
@@ -159,11 +187,8 @@ int32_t pi_http_send_dump(pi_http_exchange *exchange, procinspect_error *error) 
         return code;
     code = check_supported(exchange, &request, error);
     if (code == PROCINSPECT_OK)
-        code = add_file_headers(exchange, process, request.format, error);
-    exchange->response->public.status = 200;
-    exchange->response->public.body_size_bytes = -1;
-    if (code == PROCINSPECT_OK)
-        code = capture_and_answer(exchange, process, &request, error);
+        code = request.dry_run ? send_estimate(exchange, process, &request, error)
+                               : send_file(exchange, process, &request, error);
     procinspect_process_free(process);
     return code;
 }

@@ -18,15 +18,29 @@ static const char *note_kind(uint32_t kind) {
         return "live";
     case PROCINSPECT_DUMP_NOTE_PAUSE_EXCEEDED:
         return "pause_exceeded";
+    case PROCINSPECT_DUMP_NOTE_NOT_COUNTED:
+        return "not_counted";
     default:
         return "other";
     }
 }
 
-static json_t *notes_array(pi_json_document *document, const procinspect_dump_report *report) {
+typedef struct named_number {
+    const char *name;
+    uint64_t value;
+} named_number;
+
+static void set_numbers(pi_json_document *document, json_t *object, const named_number *numbers,
+                        size_t count) {
+    for (size_t i = 0; i < count; i++)
+        pi_json_set(document, object, numbers[i].name, pi_json_size(numbers[i].value));
+}
+
+static json_t *notes_array(pi_json_document *document, const procinspect_dump_note *const *items,
+                           size_t count) {
     json_t *notes = json_array();
-    for (size_t i = 0; i < report->note_count && !document->failed; i++) {
-        const procinspect_dump_note *each = report->notes[i];
+    for (size_t i = 0; i < count && !document->failed; i++) {
+        const procinspect_dump_note *each = items[i];
         json_t *note = json_object();
         pi_json_set(document, note, "kind", json_string_nocheck(note_kind(each->kind)));
         pi_json_set(document, note, "tid", json_integer(each->tid));
@@ -37,10 +51,7 @@ static json_t *notes_array(pi_json_document *document, const procinspect_dump_re
 }
 
 static json_t *report_object(pi_json_document *document, const procinspect_dump_report *report) {
-    const struct {
-        const char *name;
-        uint64_t value;
-    } numbers[] = {
+    const named_number numbers[] = {
         {"requested_type", report->requested_type},
         {"effective_type", report->effective_type},
         {"way", report->way},
@@ -52,10 +63,7 @@ static json_t *report_object(pi_json_document *document, const procinspect_dump_
         {"module_count", report->module_count},
         {"restarted_call_count", report->restarted_call_count},
     };
-    const struct {
-        const char *name;
-        uint64_t value;
-    } durations[] = {
+    const named_number durations[] = {
         {"pause_ns", report->pause_ns},
         {"pause_stop_ns", report->pause_stop_ns},
         {"pause_registers_ns", report->pause_registers_ns},
@@ -66,13 +74,34 @@ static json_t *report_object(pi_json_document *document, const procinspect_dump_
     };
     json_t *object = json_object();
     pi_json_set(document, object, "pid", json_integer(report->pid));
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        pi_json_set(document, object, numbers[i].name, pi_json_size(numbers[i].value));
+    set_numbers(document, object, numbers, sizeof numbers / sizeof numbers[0]);
     pi_json_set(document, object, "way_reason", pi_json_text(document, report->way_reason));
     pi_json_set(document, object, "captured_at_unix_ns", json_integer(report->captured_at_unix_ns));
-    for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++)
-        pi_json_set(document, object, durations[i].name, pi_json_size(durations[i].value));
-    pi_json_set(document, object, "notes", notes_array(document, report));
+    set_numbers(document, object, durations, sizeof durations / sizeof durations[0]);
+    pi_json_set(document, object, "notes",
+                notes_array(document, report->notes, report->note_count));
+    return object;
+}
+
+static json_t *estimate_object(pi_json_document *document,
+                               const procinspect_dump_estimate *estimate) {
+    const named_number numbers[] = {
+        {"requested_type", estimate->requested_type},
+        {"effective_type", estimate->effective_type},
+        {"way", estimate->way},
+        {"size_bytes", estimate->size_bytes},
+        {"memory_bytes", estimate->memory_bytes},
+        {"shared_memory_bytes", estimate->shared_memory_bytes},
+        {"thread_count", estimate->thread_count},
+        {"module_count", estimate->module_count},
+    };
+    json_t *object = json_object();
+    pi_json_set(document, object, "pid", json_integer(estimate->pid));
+    set_numbers(document, object, numbers, sizeof numbers / sizeof numbers[0]);
+    pi_json_set(document, object, "estimated_at_unix_ns",
+                json_integer(estimate->estimated_at_unix_ns));
+    pi_json_set(document, object, "notes",
+                notes_array(document, estimate->notes, estimate->note_count));
     return object;
 }
 
@@ -85,4 +114,15 @@ int32_t procinspect_json_dump_report(const procinspect_dump_report *report,
     if (code != PROCINSPECT_OK)
         return code;
     return pi_json_document_end(&document, report_object(&document, report), json, error);
+}
+
+int32_t procinspect_json_dump_estimate(const procinspect_dump_estimate *estimate,
+                                       const procinspect_json_options *options,
+                                       const procinspect_json **json, procinspect_error *error) {
+    pi_json_document document;
+    int32_t code = pi_json_document_begin(&document, "procinspect_json_dump_estimate", estimate,
+                                          json, options, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    return pi_json_document_end(&document, estimate_object(&document, estimate), json, error);
 }

@@ -107,6 +107,10 @@ typedef struct pi_capture_request {
     const char *spool_directory; /* NULL: none */
     bool shared_while_stopped; /* shared memory, too, is taken as it is while the process stands */
     bool only_check;           /* nothing is stopped, and *snapshot stays as it is */
+    /* Nothing is stopped either, and *snapshot is what a capture would give, as far as looking
+     * tells: of the registers there are stack and instruction pointers at most, its memory can't be
+     * read, and the report has no pauses. */
+    bool only_predict;
     const procinspect_cancellation *cancellation; /* nullable */
     /* Nullable. Judges what was read while the process runs: the texts but for its mappings, and
      * how many threads there are. What it answers but 0 ends the capture, before anything is

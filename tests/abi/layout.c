@@ -74,6 +74,20 @@ OFFSET(procinspect_dump_report, pause_copy_ns, 128);
 OFFSET(procinspect_dump_report, shared_memory_bytes, 136);
 OFFSET(procinspect_dump_report, way_reason, 144);
 
+SIZE(procinspect_dump_estimate, 72);
+OFFSET(procinspect_dump_estimate, pid, 0);
+OFFSET(procinspect_dump_estimate, requested_type, 4);
+OFFSET(procinspect_dump_estimate, effective_type, 8);
+OFFSET(procinspect_dump_estimate, way, 12);
+OFFSET(procinspect_dump_estimate, size_bytes, 16);
+OFFSET(procinspect_dump_estimate, memory_bytes, 24);
+OFFSET(procinspect_dump_estimate, shared_memory_bytes, 32);
+OFFSET(procinspect_dump_estimate, thread_count, 40);
+OFFSET(procinspect_dump_estimate, module_count, 44);
+OFFSET(procinspect_dump_estimate, estimated_at_unix_ns, 48);
+OFFSET(procinspect_dump_estimate, notes, 56);
+OFFSET(procinspect_dump_estimate, note_count, 64);
+
 SIZE(procinspect_environment_variable, 40);
 OFFSET(procinspect_environment_variable, name, 0);
 OFFSET(procinspect_environment_variable, value, 8);

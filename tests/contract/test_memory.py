@@ -10,23 +10,18 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections import namedtuple
 
-from contract_case import ContractCase, main, read_proc, wait_until
+from contract_case import main, read_proc, wait_until
 from contract_host import Host, Programs
+from contract_memory import FULL, DATA, PRIVATE, LISTS, MemoryCase
 
 PAGE_BYTES = 4096
 PRESENT, SWAPPED, GUARD = 1 << 63, 1 << 62, 1 << 58
-DATA, FULL, PRIVATE = 0x1, 0x2, 0x200
 IGNORE_INACCESSIBLE = 0x20000  # always set
-# Of descriptors, mappings and threads: they change nothing of the memory.
-LISTS = 0x4 | 0x800 | 0x1000
 TYPES = (0, DATA, FULL, PRIVATE, DATA | FULL, DATA | PRIVATE, FULL | PRIVATE, DATA | FULL | PRIVATE)
 TYPES += (DATA | PRIVATE | LISTS, FULL | LISTS, DATA | FULL | PRIVATE | LISTS)
 WAY_HOLD, WAY_COPY, WAY_SPOOL = 1, 2, 3
 NEVER = re.compile(r"\[vvar|\[vsyscall\]")
-
-Area = namedtuple("Area", "name start size seed types")
 
 
 def page_runs(pid, start, end):
@@ -75,30 +70,8 @@ def pattern(area):
     return words.tobytes()
 
 
-class Memory(ContractCase):
+class Memory(MemoryCase):
     host_options = ("--allow", "dump", "--max-dumps", "32")
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        sys.path.insert(0, os.path.dirname(Programs.check_minidump))
-
-    def start_memory(self, mebibytes=1):
-        program = os.path.join(os.path.dirname(Programs.threads), "memory")
-        target = self.start(
-            [program, str(mebibytes), os.path.join(self.host.folder, "mapped")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        areas = []
-        for line in target.stdout:
-            words = line.decode().split()
-            if words[0] == "ready":
-                break
-            areas.append(Area(words[1], *(int(word, 0) for word in words[2:])))
-        self.wait_until_asleep(target)
-        self.assertGreater(len(areas), 40)
-        return target, areas
 
     def get_dump(self, pid, dump_type, host=None):
         from minidump_file import Minidump

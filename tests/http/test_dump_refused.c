@@ -24,7 +24,6 @@ static void types_are_checked(void **state) {
                    "0x1000 (WithThreadInfo), 0x20000 (IgnoreInaccessibleMemory).");
     assert_refused(http, dump_target("?format=core"), 501, "core");
     assert_refused(http, dump_target("?format=gzip"), 400, "raw, zip or core");
-    assert_refused(http, dump_target("?dryRun=true"), 501, "dryRun");
     assert_refused(http, dump_target("?redact=true"), 501, "redact");
     assert_refused(http, dump_target("?dumpType=33554434"), 400, "0x2000000");
     assert_refused(http, dump_target("?dumpType=0xffffffff"), 400, "0xfe000000");

@@ -70,10 +70,41 @@ static void a_report_without_notes(void **state) {
     json_decref(object);
 }
 
+static void an_estimate(void **state) {
+    (void)state;
+    const procinspect_dump_note note = {PROCINSPECT_DUMP_NOTE_NOT_COUNTED, 11, "a"};
+    const procinspect_dump_note *const items[] = {&note};
+    const procinspect_dump_estimate estimate = {
+        .pid = 1,
+        .requested_type = 2,
+        .effective_type = 3,
+        .way = PROCINSPECT_DUMP_WAY_COPY,
+        .size_bytes = 4,
+        .memory_bytes = 5,
+        .shared_memory_bytes = 6,
+        .thread_count = 7,
+        .module_count = 8,
+        .estimated_at_unix_ns = -9,
+        .notes = items,
+        .note_count = 1,
+    };
+    const procinspect_json *json = NULL;
+    assert_int_equal(procinspect_json_dump_estimate(&estimate, NULL, &json, NULL), 0);
+    assert_string_equal(json->text,
+                        "{\"pid\":1,\"requested_type\":2,\"effective_type\":3,\"way\":2,"
+                        "\"size_bytes\":4,\"memory_bytes\":5,\"shared_memory_bytes\":6,"
+                        "\"thread_count\":7,\"module_count\":8,\"estimated_at_unix_ns\":-9,"
+                        "\"notes\":[{\"kind\":\"not_counted\",\"tid\":11,\"text\":\"a\"}]}");
+    procinspect_json_free(json);
+    assert_int_equal(procinspect_json_dump_estimate(NULL, NULL, &json, NULL),
+                     PROCINSPECT_ERROR_INVALID_ARGUMENT);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(members_have_their_own_names),
         cmocka_unit_test(a_report_without_notes),
+        cmocka_unit_test(an_estimate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@
 #include "platform/linux/capture_attempt.h"
 #include "platform/linux/capture_by_copy.h"
 #include "platform/linux/capture_copy_source.h"
+#include "platform/linux/capture_predict.h"
 #include "platform/linux/capture_spool_source.h"
 #include "platform/linux/capture_state.h"
 
@@ -217,10 +218,9 @@ static int32_t run_helpers(pi_capture_state *capture, pi_capture_work *work,
     return code;
 }
 
-/* Stops, reads, lets go. 0, an error, or PI_CAPTURE_AGAIN. */
-static int32_t hold_process(pi_capture_state *capture, procinspect_error *error) {
+int32_t pi_capture_prepare_work(const pi_capture_state *capture, pi_capture_work **work,
+                                procinspect_error *error) {
     const pi_capture_request *request = capture->request;
-    pi_capture_work *work;
     bool wants_copy = capture->way == PROCINSPECT_DUMP_WAY_COPY;
     bool wants_spool = capture->way == PROCINSPECT_DUMP_WAY_SPOOL;
     bool is_live = capture->way == PROCINSPECT_DUMP_WAY_LIVE;
@@ -233,14 +233,24 @@ static int32_t hold_process(pi_capture_state *capture, procinspect_error *error)
                             .wants_copy = wants_copy,
                             .wants_spool = wants_spool,
                             .is_live = is_live};
-    int32_t code = pi_capture_work_new(&size, &work, error);
+    int32_t code = pi_capture_work_new(&size, work, error);
     if (code != PROCINSPECT_OK)
         return code;
-    prepare_hold(capture, &work->hold);
-    const pi_memory_range own[] = {{(uintptr_t)work->tables, work->tables_bytes},
-                                   {(uintptr_t)work->hold.data, work->data_bytes}};
-    work->hold.choice.never = own;
-    work->hold.choice.never_count = capture->process->pid == getpid() ? 2 : 0;
+    pi_hold *hold = &(*work)->hold;
+    prepare_hold(capture, hold);
+    (*work)->own[0] = (pi_memory_range){(uintptr_t)(*work)->tables, (*work)->tables_bytes};
+    (*work)->own[1] = (pi_memory_range){(uintptr_t)hold->data, (*work)->data_bytes};
+    hold->choice.never = (*work)->own;
+    hold->choice.never_count = capture->process->pid == getpid() ? 2 : 0;
+    return PROCINSPECT_OK;
+}
+
+/* Stops, reads, lets go. 0, an error, or PI_CAPTURE_AGAIN. */
+static int32_t hold_process(pi_capture_state *capture, procinspect_error *error) {
+    pi_capture_work *work;
+    int32_t code = pi_capture_prepare_work(capture, &work, error);
+    if (code != PROCINSPECT_OK)
+        return code;
     pi_helper_staying *staying = NULL;
     code = run_helpers(capture, work, &staying, error);
     if (code == PROCINSPECT_OK)
@@ -290,7 +300,8 @@ static int32_t check_access(pi_capture_state *capture, procinspect_error *error)
 static int32_t take(pi_capture_state *capture, procinspect_error *error) {
     int32_t code = pi_capture_check_architecture(capture->process, &capture->files,
                                                  pi_capture_living_tid(capture), error);
-    if (code == PROCINSPECT_OK && capture->request->only_check)
+    bool stops_nothing = capture->request->only_check || capture->request->only_predict;
+    if (code == PROCINSPECT_OK && stops_nothing)
         code = check_access(capture, error);
     if (code == PROCINSPECT_OK)
         code = read_beforehand(capture, error);
@@ -299,7 +310,8 @@ static int32_t take(pi_capture_state *capture, procinspect_error *error) {
     if (pi_cancellation_is_requested(capture->request->cancellation))
         code = pi_error_cancelled(error);
     if (code == PROCINSPECT_OK)
-        code = hold_process(capture, error);
+        code = capture->request->only_predict ? pi_capture_predict(capture, error)
+                                              : hold_process(capture, error);
     if (code == PROCINSPECT_OK)
         code = finish(capture, error);
     return code;

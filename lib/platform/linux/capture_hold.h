@@ -58,6 +58,7 @@ typedef struct pi_hold {
     struct pi_copy *copy;   /* NULL: all memory is read while the process stands */
     struct pi_spool *spool; /* NULL: what is read goes into .data */
     bool is_live;           /* only what every dump holds is read while the process stands */
+    bool is_predicted;      /* nothing was stopped: the results are what a hold would find */
 
     /* Results. */
     pi_hold_result result;

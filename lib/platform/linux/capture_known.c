@@ -10,7 +10,8 @@
 enum { LARGEST_STATUS = 1024 * 1024 };
 
 static uint64_t members_for(bool with_info) {
-    uint64_t members = PROCINSPECT_THREAD_NAME | PROCINSPECT_THREAD_PRIORITY;
+    uint64_t members =
+        PROCINSPECT_THREAD_NAME | PROCINSPECT_THREAD_STATE | PROCINSPECT_THREAD_PRIORITY;
     if (with_info)
         members |= PROCINSPECT_THREAD_START_TIME | PROCINSPECT_THREAD_CPU_TIME;
     return members;

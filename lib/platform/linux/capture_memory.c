@@ -89,10 +89,8 @@ static int32_t make_source(pi_capture_work **work, pi_helper_staying **staying,
     return PROCINSPECT_OK;
 }
 
-int32_t pi_capture_memory(pi_capture_work **work, pi_helper_staying **staying, pi_arena *arena,
-                          pi_capture_notes *notes, pi_snapshot *snapshot,
-                          procinspect_error *error) {
-    const pi_hold *hold = &(*work)->hold;
+int32_t pi_capture_ranges(const pi_hold *hold, pi_arena *arena, pi_capture_notes *notes,
+                          pi_snapshot *snapshot, procinspect_error *error) {
     size_t count = hold->range_count;
     snapshot->memory = pi_arena_alloc_array(arena, count, sizeof *snapshot->memory);
     if (snapshot->memory == NULL || !note_memory(hold, notes))
@@ -105,5 +103,12 @@ int32_t pi_capture_memory(pi_capture_work **work, pi_helper_staying **staying, p
         snapshot->report.shared_memory_bytes = hold->copy->record.shared_bytes;
     if (hold->is_live)
         snapshot->report.shared_memory_bytes = pi_live_bytes(hold);
-    return make_source(work, staying, snapshot, error);
+    return PROCINSPECT_OK;
+}
+
+int32_t pi_capture_memory(pi_capture_work **work, pi_helper_staying **staying, pi_arena *arena,
+                          pi_capture_notes *notes, pi_snapshot *snapshot,
+                          procinspect_error *error) {
+    int32_t code = pi_capture_ranges(&(*work)->hold, arena, notes, snapshot, error);
+    return code == PROCINSPECT_OK ? make_source(work, staying, snapshot, error) : code;
 }

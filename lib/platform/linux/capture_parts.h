@@ -99,6 +99,10 @@ int32_t pi_capture_judge_size(const pi_process *files, const pi_capture_request 
 int32_t pi_capture_too_large(const pi_process *process, const pi_capture_request *request,
                              uint64_t memory_bytes, const char *outcome, procinspect_error *error);
 
+/* Which memory it is, and what is to be said of it; reading it is another matter. */
+int32_t pi_capture_ranges(const pi_hold *hold, pi_arena *arena, pi_capture_notes *notes,
+                          pi_snapshot *snapshot, procinspect_error *error);
+
 /* The memory, which the snapshot's source takes over from the work; and the work itself, with the
  * helper that looks after the copy, where there is one: NULL then. */
 int32_t pi_capture_memory(pi_capture_work **work, pi_helper_staying **staying, pi_arena *arena,

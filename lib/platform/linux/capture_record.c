@@ -24,7 +24,8 @@ static int record_runs(pi_page_record *record, uint64_t from, uint64_t to) {
 
 static bool copy_can_read(const pi_page_record *record, uint64_t address) {
     char byte;
-    return raw_call(SYS_pread64, record->copy_memory, (long)&byte, 1, (long)address) == 1;
+    return record->copy_memory < 0 ||
+           raw_call(SYS_pread64, record->copy_memory, (long)&byte, 1, (long)address) == 1;
 }
 
 static uint64_t bytes_of(const pi_page_record *record, const pi_recorded_area *area) {

@@ -38,7 +38,7 @@ typedef struct pi_page_record {
     size_t maps_length;
     pi_pages *pages;      /* the process's */
     pi_pages *copy_pages; /* the copy's */
-    int copy_memory;      /* its /proc/PID/mem */
+    int copy_memory;      /* its /proc/PID/mem; -1: there is none yet, it would have all of it */
     bool holds_shared;    /* shared memory is wanted as it is now */
 
     pi_recorded_area *areas; /* room for PI_RECORD_MAX_AREAS; results, ascending */

@@ -22,6 +22,11 @@ typedef struct pi_capture_state {
     uint32_t way; /* PROCINSPECT_DUMP_WAY_…, chosen before anything is stopped */
 } pi_capture_state;
 
+/* What to work in, with all set that the host sets; to be freed with pi_capture_work_free, or
+ * pi_copy_drop. */
+int32_t pi_capture_prepare_work(const pi_capture_state *capture, pi_capture_work **work,
+                                procinspect_error *error);
+
 /* The thread whose files are read. */
 int32_t pi_capture_living_tid(const pi_capture_state *capture);
 

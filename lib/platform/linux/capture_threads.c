@@ -56,6 +56,8 @@ typedef struct thread_filling {
     pi_capture_notes *notes;
     bool with_info;      /* ThreadInfoList is asked for */
     bool has_all_memory; /* stacks that readers get less of are in the dump nevertheless */
+    bool has_all_stacks; /* of threads that have one to themselves, at least */
+    bool is_predicted;
     int32_t caller;      /* the thread that takes the dump, of its own process; 0: none */
     bool lacks_affinity; /* of some thread, such as has no bit in the snapshot */
 } thread_filling;
@@ -84,6 +86,15 @@ static void describe(thread_filling *filling, pi_thread_snapshot *thread) {
     filling->lacks_affinity |= found.affinity.has_more;
 }
 
+/* What is told of a thread without stopping it has no stack pointer while it runs. */
+static bool note_uncounted(const thread_filling *filling, int32_t tid) {
+    return filling->has_all_stacks ||
+           pi_capture_note(filling->notes, PROCINSPECT_DUMP_NOTE_NOT_COUNTED, tid,
+                           "Thread %d ran when it was looked at, so how much of its stack the "
+                           "dump would hold isn't known: none of it is counted.",
+                           (int)tid);
+}
+
 static bool note_thread(const thread_filling *filling, const pi_thread_snapshot *thread,
                         const held_thread *held) {
     pi_capture_notes *notes = filling->notes;
@@ -93,6 +104,8 @@ static bool note_thread(const thread_filling *filling, const pi_thread_snapshot 
             "Thread %d sleeps in the kernel where nothing can stop it (state D: "
             "slow storage, or a vfork whose child has neither executed a program nor ended).",
             (int)thread->tid);
+    if (filling->is_predicted && held->planned->stack_pointer == 0)
+        return note_uncounted(filling, thread->tid);
     if (held->planned->whole_stack_bytes == 0)
         return pi_capture_note(notes, PROCINSPECT_DUMP_NOTE_UNREADABLE, thread->tid,
                                "The stack pointer of thread %d, 0x%" PRIx64
@@ -161,6 +174,10 @@ int32_t pi_capture_threads(const pi_process *process, const pi_hold *hold,
         .with_info =
             (snapshot->report.effective_type & PROCINSPECT_DUMP_TYPE_WITH_THREAD_INFO) != 0,
         .has_all_memory = (hold->choice.type & PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY) != 0,
+        .has_all_stacks =
+            (hold->choice.type & (PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY |
+                                  PROCINSPECT_DUMP_TYPE_WITH_PRIVATE_READ_WRITE_MEMORY)) != 0,
+        .is_predicted = hold->is_predicted,
         .caller = process->pid == getpid() ? gettid() : 0,
     };
     size_t count = collect(hold, threads);

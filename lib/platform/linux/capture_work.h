@@ -15,8 +15,9 @@ typedef struct pi_capture_work {
     pi_hold hold;
     void *tables;
     size_t tables_bytes;
-    size_t data_bytes; /* of hold.data, 0 once it was taken away */
-    bool is_kept;      /* a helper that can't be ended may yet write to it */
+    size_t data_bytes;      /* of hold.data, 0 once it was taken away */
+    pi_memory_range own[2]; /* the two mappings, where hold.choice is to leave them out */
+    bool is_kept;           /* a helper that can't be ended may yet write to it */
 } pi_capture_work;
 
 /* What to make room for. */
