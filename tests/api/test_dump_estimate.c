@@ -2,10 +2,16 @@
 /* Dry runs: tests/contract/test_estimates.py compares what they say with the dumps. */
 #include "dump_target.h"
 
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -20,8 +26,35 @@ static void assert_no_estimate(const procinspect_process *process,
     assert_ptr_equal(estimate, &code);
 }
 
+/* All in the call that they stay in: a thread that is on its way there has more on its stack. */
+static void wait_until_it_is_idle(void) {
+    int waiting = 0;
+    for (int round = 0; waiting != TARGET_THREADS; round++) {
+        assert_true(round < 10000);
+        usleep(1000);
+        char path[64], call[16];
+        snprintf(path, sizeof path, "/proc/%d/task", (int)target_pid);
+        DIR *tasks = opendir(path);
+        assert_non_null(tasks);
+        waiting = 0;
+        for (struct dirent *each; (each = readdir(tasks)) != NULL;) {
+            if (each->d_name[0] == '.')
+                continue;
+            snprintf(path, sizeof path, "/proc/%d/task/%.16s/syscall", (int)target_pid,
+                     each->d_name);
+            FILE *file = fopen(path, "r");
+            bool has_call = file != NULL && fgets(call, sizeof call, file) != NULL;
+            waiting += has_call && atol(call) == SYS_pause && strchr(call, ' ') != NULL;
+            if (file != NULL)
+                fclose(file);
+        }
+        closedir(tasks);
+    }
+}
+
 static void it_says_what_the_dump_is(void **state) {
     (void)state;
+    wait_until_it_is_idle();
     procinspect_context *context = context_with(PROCINSPECT_ALLOW_DUMP, 1, 0);
     procinspect_process *process = open_process(context, target_pid);
     procinspect_dump *dump = capture(process); /* and it takes the only place */
