@@ -125,6 +125,48 @@ static void limits_of_options_and_context(void **state) {
     procinspect_context_free(tight_context);
 }
 
+static size_t count_children_of_target(void) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)target_pid, (int)target_pid);
+    return file_length(path);
+}
+
+/* Its modules are known only after the capture: that refuses it, and ends the copy. */
+static void what_turns_out_too_large_by_copy(void **state) {
+    (void)state;
+    procinspect_context *context = context_with(PROCINSPECT_ALLOW_DUMP, 1, 0);
+    procinspect_process *process = open_process(context, target_pid);
+    procinspect_dump_options options;
+    procinspect_error error;
+    procinspect_dump_options_init(&options, sizeof options);
+    options.way = PROCINSPECT_DUMP_WAY_COPY;
+    options.type = PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY;
+    /* The first one touches code that the target hasn't run yet, and so makes it exist. */
+    procinspect_dump *dump = NULL;
+    assert_int_equal(procinspect_dump_capture(process, &options, &dump, &error), 0);
+    procinspect_dump_free(dump);
+    const procinspect_dump_estimate *estimate;
+    assert_int_equal(procinspect_dump_estimate_read(process, &options, &estimate, NULL), 0);
+    uint64_t size = estimate->size_bytes;
+    procinspect_dump_estimate_free(estimate);
+    options.max_dump_bytes = size - 200;
+    for (int i = 0; i < 3; i++) { /* its place is given back, too */
+        assert_refused(process, &options, PROCINSPECT_ERROR_TOO_LARGE, &error);
+        char allowed[48];
+        snprintf(allowed, sizeof allowed, "allows %llu;", (unsigned long long)size - 200);
+        assert_non_null(strstr(error.message, allowed));
+        assert_null(strstr(error.message, "was not stopped"));
+        assert_int_equal(count_children_of_target(), 0);
+    }
+    options.max_dump_bytes = size + 1000;
+    assert_int_equal(procinspect_dump_capture(process, &options, &dump, &error), 0);
+    assert_int_not_equal(count_children_of_target(), 0);
+    procinspect_dump_free(dump);
+    assert_int_equal(count_children_of_target(), 0);
+    procinspect_process_free(process);
+    procinspect_context_free(context);
+}
+
 static void what_is_only_checked_is_not_stopped(void **state) {
     (void)state;
     procinspect_context *context = context_with(PROCINSPECT_ALLOW_DUMP, 1, 0);
@@ -238,6 +280,7 @@ int main(void) {
         cmocka_unit_test(wrong_arguments),
         cmocka_unit_test(only_where_the_policy_allows_dumps),
         cmocka_unit_test(limits_of_options_and_context),
+        cmocka_unit_test(what_turns_out_too_large_by_copy),
         cmocka_unit_test(what_is_only_checked_is_not_stopped),
         cmocka_unit_test(a_recorded_tree_can_only_be_looked_at),
         cmocka_unit_test(what_must_be_redacted_is_not_dumped),

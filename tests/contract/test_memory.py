@@ -226,6 +226,18 @@ class Memory(MemoryCase):
         self.assertEqual(host.get(f"/api/processes/{target.pid}/dump?dumpType=1").status, 200)
         self.assertEqual(host.stop(), (0, ""))
 
+    def test_a_pause_that_would_be_too_long_is_503(self):
+        """50 MiB that are held in 1 ms would be 50 GB/s."""
+        host = Host("--allow", "dump", "--max-pause-ms", "1")
+        self.addCleanup(host.stop)
+        target, _ = self.start_memory(50)
+        for _ in range(3):
+            answer = host.get(f"/api/processes/{target.pid}/dump?dumpType=2")
+            self.assert_problem(answer, 503, "max_pause_ms")
+            self.wait_until_asleep(target)
+        self.assertIsNone(target.poll())
+        self.assertEqual(host.stop(), (0, ""))
+
     def run_lldb(self, dump, *commands):
         lldb = shutil.which("lldb-19")
         if lldb is None:

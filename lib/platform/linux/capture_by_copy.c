@@ -243,11 +243,15 @@ static void hand_over(pi_copy *copy) {
 }
 
 static void end_copy(pi_hold *hold, bool has_ended_already) {
+    pi_copy *copy = hold->copy;
     pi_helper_clean_up(hold->stop.helper, end_limit_ns);
-    if (hold->copy->is_of_host)
-        end_copy_of_host(hold->copy, has_ended_already);
-    else
-        pi_copy_end(&hold->copy->fork);
+    if (copy->is_of_host) {
+        end_copy_of_host(copy, has_ended_already);
+        return;
+    }
+    if (copy->failed == PI_FORK_TOO_LATE && copy->fork.through_tid != 0)
+        pi_copy_find_late(&copy->fork);
+    pi_copy_end(&copy->fork);
 }
 
 static void close_file(int *file) {

@@ -8,6 +8,7 @@
 
 #include "platform/linux/capture_copy.h"
 #include "platform/linux/helper_system_call.h"
+#include "platform/linux/stop_threads.h"
 
 /* A copy that was forked: until it can be read, and its end. */
 
@@ -115,6 +116,30 @@ bool pi_copy_settle(pi_fork *fork) {
     return true;
 }
 
+static bool is_thread_of(const pi_stop *stop, int32_t tid) {
+    for (uint32_t i = 0; i < stop->count; i++)
+        if (stop->threads[i].tid == tid)
+            return true;
+    return false;
+}
+
+void pi_copy_find_late(pi_fork *fork) {
+    uint64_t until_ns = raw_now_ns() + stand_limit_ns;
+    while (fork->copy_pid == 0 && raw_now_ns() < until_ns) {
+        int status;
+        long got = raw_wait(-1, &status, __WALL | WNOHANG);
+        if (got < 0) /* the thread was let go of, and there is none */
+            return;
+        if (got == 0)
+            pi_helper_wait_for_child(wait_step_ns);
+        else if (!is_thread_of(fork->stop, (int32_t)got))
+            fork->copy_pid = (int32_t)got;
+        else if (WIFSTOPPED(status))
+            pi_stop_release_late(fork->stop, (int32_t)got, status);
+    }
+    pi_stop_let_go(fork->stop, fork->through_tid); /* if that is to be done yet */
+}
+
 static bool comes_to_end(const pi_fork *fork) {
     uint64_t until_ns = raw_now_ns() + end_limit_ns;
     int status;
@@ -129,10 +154,12 @@ bool pi_copy_end(pi_fork *fork) {
     if (fork->copy_pid == 0)
         return true;
     fork->copy_stands = false;
+    if (fork->copy_pid_in_target == 0) /* the call that tells it came back too late */
+        fork->copy_pid_in_target = pi_copy_number_in_target(fork);
     if (!comes_to_end(fork))
         return false;
     fork->copy_pid = 0;
-    if (fork->copy_pid_in_target == 0) /* its number there was never told */
+    if (fork->copy_pid_in_target == 0)
         return pi_copy_reap_old(fork) == 0;
     return pi_copy_reap(fork, &fork->copy_pid_in_target, 1, true) == 0;
 }

@@ -19,6 +19,9 @@ void pi_copy_path(char path[PI_COPY_PATH_BYTES], int32_t pid, const char *file);
 /* Makes it the first to go where memory is short. */
 bool pi_copy_mark_for_oom(const pi_helper *helper, int proc, int32_t pid);
 
+/* The number of the copy in the process's own pid namespace, 0 where that can't be told. */
+int32_t pi_copy_number_in_target(const pi_fork *fork);
+
 /* Has the process wait for these children, by their numbers in its own pid namespace: how many are
  * left. is_patient: tries again for some seconds where others have its threads. */
 uint32_t pi_copy_reap(pi_fork *fork, const int32_t *pids, uint32_t count, bool is_patient);

@@ -97,6 +97,12 @@ static int32_t number_in_namespace(const pi_fork *fork, int32_t pid, uint32_t le
     return wanted;
 }
 
+int32_t pi_copy_number_in_target(const pi_fork *fork) {
+    uint32_t namespaces, count;
+    number_in_namespace(fork, fork->stop->pid, 0, &namespaces);
+    return number_in_namespace(fork, fork->copy_pid, namespaces, &count);
+}
+
 static void note_child(zombie_search *search, int32_t pid) {
     uint32_t count;
     if (search->count == PI_COPY_MOST_OLD || !is_old_copy(search, pid))

@@ -69,6 +69,10 @@ bool pi_fork_has_events(pi_helper *helper, int process_directory);
  * whatever the result, that pi_copy_end has to end. */
 pi_fork_result pi_fork_target(pi_fork *fork);
 
+/* After TOO_LATE without a copy: waits for the one that the call may yet make, which is ours to
+ * trace like its thread. */
+void pi_copy_find_late(pi_fork *fork);
+
 /* Makes the copy ready to be read, while the process runs: it ends with the helper from here on,
  * its memory shows no trace of the call, and, as far as that can be had in time, it is the first
  * victim where memory is short and has neither descriptors nor a part in the process's session.

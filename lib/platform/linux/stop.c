@@ -253,12 +253,16 @@ static void release(pi_stop *stop, pi_stop_thread *thread, int signal) {
     raw_ptrace(PTRACE_DETACH, thread->tid, 0, (uintptr_t)signal);
 }
 
-/* Lets go of a thread that was given up on, and that stands by now. */
 static void release_late(pi_stop *stop, pi_stop_thread *thread, int status) {
     thread->has_registers = 0;
     thread->in_group_stop = status >> 16 == EVENT_STOP && WSTOPSIG(status) != SIGTRAP;
     repair_call(thread);
     release(stop, thread, signal_of(status));
+}
+
+void pi_stop_release_late(pi_stop *stop, int32_t tid, int status) {
+    pi_stop_thread thread = {tid, PI_STOP_SEIZED, 0, 0, 0};
+    release_late(stop, &thread, status);
 }
 
 /* Only what stands can be let go of. What doesn't come to stand is released when the helper ends.

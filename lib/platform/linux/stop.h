@@ -82,6 +82,9 @@ bool pi_stop_read_registers(pi_stop *stop, pi_stop_thread *thread, struct user_r
 /* Lets all threads go on. What still could not be detached is released when the helper ends. */
 void pi_stop_release(pi_stop *stop);
 
+/* One that was given up on, and that stands by now, as this status of a wait told. */
+void pi_stop_release_late(pi_stop *stop, int32_t tid, int status);
+
 /*
  * Interrupted calls. A call that waits is interrupted by our stop like by a signal. For most the
  * kernel then restarts it by itself; some answer EINTR to whatever woke them, and would so tell the
