@@ -75,7 +75,13 @@ enum {
     /* By copy, memory that the target shares (MAP_SHARED) is read while the dump is, since a copy
      * shares it too. With this it is read while the target stands, as far as the context's
      * hold_buffer_bytes has room: it stands longer for that. */
-    PROCINSPECT_DUMP_SHARED_WHILE_STOPPED = 0x2
+    PROCINSPECT_DUMP_SHARED_WHILE_STOPPED = 0x2,
+    /* Mappings that madvise wants left out of cores (MADV_DONTDUMP), and those that the kernel
+     * leaves out itself, aren't taken for the type; the report notes how many. What every dump
+     * holds, stacks and the code at the instruction pointers, stays where it lies in one. Which
+     * they are is read right before the process is stopped (/proc/PID/smaps, some 20 ms for each
+     * GiB in memory): one that has changed by then isn't left out. */
+    PROCINSPECT_DUMP_WITHOUT_DONTDUMP = 0x4
 };
 
 /*
@@ -94,7 +100,8 @@ enum {
 #define PROCINSPECT_DUMP_TYPE_WITH_DATA_SEGS UINT32_C(0x1)
 /* MiniDumpWithFullMemory: every page that exists, of whatever mapping: also those that may not be
  * read any more (PROT_NONE), shared ones as far as this process has touched them, and those that
- * madvise wants left out of cores (MADV_DONTDUMP). It stands in a Memory64List, which Breakpad's
+ * madvise wants left out of cores (MADV_DONTDUMP), unless PROCINSPECT_DUMP_WITHOUT_DONTDUMP says
+ * otherwise. It stands in a Memory64List, which Breakpad's
  * readers don't know; MemoryList has the stacks and the code at the instruction pointers for
  * them. */
 #define PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY UINT32_C(0x2)

@@ -89,7 +89,8 @@ void procinspect_dump_free(procinspect_dump *dump) {
 static int32_t check(const procinspect_process *process, const procinspect_dump_options *options,
                      procinspect_error *error) {
     uint32_t unknown = options->flags & ~(uint32_t)(PROCINSPECT_DUMP_ONLY_CHECK |
-                                                    PROCINSPECT_DUMP_SHARED_WHILE_STOPPED);
+                                                    PROCINSPECT_DUMP_SHARED_WHILE_STOPPED |
+                                                    PROCINSPECT_DUMP_WITHOUT_DONTDUMP);
     if (unknown != 0 || options->reserved != 0)
         return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
                             "procinspect_dump_options: flags has unknown bits (0x%x) or reserved "
@@ -208,6 +209,7 @@ static int32_t take_snapshot(const procinspect_process *process,
         .max_copy_growth_bytes = limits->max_copy_growth_bytes,
         .spool_directory = process->context->spool_directory,
         .shared_while_stopped = (options->flags & PROCINSPECT_DUMP_SHARED_WHILE_STOPPED) != 0,
+        .leave_out_dontdump = (options->flags & PROCINSPECT_DUMP_WITHOUT_DONTDUMP) != 0,
         .only_check = !only_predict && (options->flags & PROCINSPECT_DUMP_ONLY_CHECK) != 0,
         .only_predict = only_predict,
         .cancellation = options->cancellation,

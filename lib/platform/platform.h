@@ -106,6 +106,7 @@ typedef struct pi_capture_request {
     uint64_t max_copy_growth_bytes;
     const char *spool_directory; /* NULL: none */
     bool shared_while_stopped; /* shared memory, too, is taken as it is while the process stands */
+    bool leave_out_dontdump;   /* what madvise wants left out of cores isn't taken for its type */
     bool only_check;           /* nothing is stopped, and *snapshot stays as it is */
     /* Nothing is stopped either, and *snapshot is what a capture would give, as far as looking
      * tells: of the registers there are stack and instruction pointers at most, its memory can't be

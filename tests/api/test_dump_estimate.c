@@ -110,6 +110,27 @@ static void way_and_limits_are_the_options(void **state) {
     procinspect_context_free(context);
 }
 
+static void what_is_not_for_cores_can_be_left_out(void **state) {
+    (void)state;
+    procinspect_context *context = context_with(PROCINSPECT_ALLOW_DUMP, 0, 0);
+    procinspect_process *process = open_process(context, target_pid);
+    procinspect_dump_options options;
+    procinspect_dump_options_init(&options, sizeof options);
+    options.type = PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY;
+    options.flags = PROCINSPECT_DUMP_WITHOUT_DONTDUMP;
+    const procinspect_dump_estimate *estimate;
+    assert_int_equal(procinspect_dump_estimate_read(process, &options, &estimate, NULL), 0);
+    procinspect_dump *dump = NULL;
+    assert_int_equal(procinspect_dump_capture(process, &options, &dump, NULL), 0);
+    const procinspect_dump_report *report = procinspect_dump_report_get(dump);
+    assert_int_equal(report->memory_bytes, estimate->memory_bytes);
+    assert_int_equal(report->note_count, estimate->note_count);
+    procinspect_dump_free(dump);
+    procinspect_dump_estimate_free(estimate);
+    procinspect_process_free(process);
+    procinspect_context_free(context);
+}
+
 static void refusals(void **state) {
     (void)state;
     procinspect_context *context = context_with(PROCINSPECT_ALLOW_DUMP, 0, 0);
@@ -139,6 +160,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_says_what_the_dump_is),
         cmocka_unit_test(way_and_limits_are_the_options),
+        cmocka_unit_test(what_is_not_for_cores_can_be_left_out),
         cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, start_target, end_target);

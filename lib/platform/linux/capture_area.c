@@ -112,6 +112,16 @@ static bool read_line(const char *at, const char *end, pi_area *area) {
     return true;
 }
 
+bool pi_area_is_unwanted(pi_unwanted *unwanted, const pi_area *area) {
+    while (unwanted->next < unwanted->count &&
+           unwanted->ranges[unwanted->next].address < area->start)
+        unwanted->next++;
+    if (unwanted->next == unwanted->count)
+        return false;
+    const pi_memory_range *range = &unwanted->ranges[unwanted->next];
+    return range->address == area->start && range->size_bytes == area->end - area->start;
+}
+
 bool pi_area_is_own(const pi_area *area) {
     return area->kind == PI_AREA_ANONYMOUS && (area->permissions & PI_MAPPING_SHARED) == 0;
 }

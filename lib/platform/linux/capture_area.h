@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "model/memory_range.h"
 #include "platform/linux/maps.h"
 
 /*
@@ -32,6 +33,18 @@ typedef struct pi_area {
     bool is_heap;
     bool is_huge; /* pages of hugetlbfs, as far as the name tells */
 } pi_area;
+
+/*
+ * Mappings that are to be left out, as they were right before the process stood: by ascending
+ * address, disjoint. One that has changed since isn't left out.
+ */
+typedef struct pi_unwanted {
+    const pi_memory_range *ranges;
+    size_t count;
+    size_t next; /* where to go on looking; `area` never begins below the one before */
+} pi_unwanted;
+
+bool pi_area_is_unwanted(pi_unwanted *unwanted, const pi_area *area);
 
 /* Memory of the process alone, and of no file. */
 bool pi_area_is_own(const pi_area *area);

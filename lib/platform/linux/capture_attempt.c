@@ -113,7 +113,10 @@ static int32_t read_beforehand(pi_capture_state *capture, procinspect_error *err
     snapshot->process_user_cpu_ns = info.user_cpu_time_ns;
     snapshot->process_kernel_cpu_ns = info.kernel_cpu_time_ns;
     if (code == PROCINSPECT_OK)
-        code = pi_capture_judge_size(&capture->files, capture->request, snapshot, error);
+        code = pi_capture_read_unwanted(capture, error);
+    if (code == PROCINSPECT_OK)
+        code = pi_capture_judge_size(&capture->files, capture->request, &capture->unwanted,
+                                     snapshot, error);
     if (code == PROCINSPECT_OK)
         code = pi_capture_choose_way(capture, error);
     return code;
@@ -170,12 +173,14 @@ static void prepare_hold(const pi_capture_state *capture, pi_hold *hold) {
     hold->choice.type = request->type;
     hold->is_live = capture->way == PROCINSPECT_DUMP_WAY_LIVE;
     hold->live_file = -1;
+    hold->choice.unwanted = capture->unwanted;
     if (hold->copy == NULL)
         return;
     hold->copy->is_of_host = hold->pid == getpid();
     hold->copy->max_age_ns = (uint64_t)request->max_copy_seconds * 1000000000;
     hold->copy->max_growth_bytes = request->max_copy_growth_bytes;
     hold->copy->record.holds_shared = request->shared_while_stopped;
+    hold->copy->record.unwanted = capture->unwanted;
 }
 
 /* 0, an error, or PI_CAPTURE_AGAIN. *staying: the helper that looks after the copy, if any. */

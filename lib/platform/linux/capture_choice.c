@@ -153,12 +153,21 @@ static int choose_of(pi_choice *choice, const pi_area *area, area_share share) {
     return chosen;
 }
 
+static bool leaves_out(pi_choice *choice, const pi_area *area) {
+    if (!pi_area_is_unwanted(&choice->unwanted, area))
+        return false;
+    choice->unwanted_bytes += area->end - area->start;
+    choice->unwanted_count++;
+    return true;
+}
+
 int pi_choice_make(pi_choice *choice) {
     const char *text = choice->maps, *end = text + choice->maps_length;
     uint64_t data_end = 0, looked_up_to = 0;
     pi_area area;
     choice->count = choice->always_next = choice->record_next = 0;
     choice->total_bytes = choice->left_out_bytes = choice->chosen_end = 0;
+    choice->unwanted_bytes = choice->unwanted_count = choice->unwanted.next = 0;
     while (pi_area_next(&text, end, &area)) {
         /* The kernel writes them in order. */
         if (area.start < looked_up_to)
@@ -168,7 +177,7 @@ int pi_choice_make(pi_choice *choice) {
         looked_up_to = area.end;
         area_share share = share_of(choice->type, &area, data_end);
         data_end = 0;
-        if (share == SHARE_NOTHING)
+        if (share == SHARE_NOTHING || leaves_out(choice, &area))
             continue;
         int chosen = choose_of(choice, &area, share);
         if (chosen < 0)

@@ -30,6 +30,7 @@ typedef struct pi_choice {
     size_t always_count;
     const pi_memory_range *never; /* not chosen: where the dump itself is made */
     size_t never_count;
+    pi_unwanted unwanted;    /* not chosen, unless it is in `always` */
     pi_memory_range *ranges; /* room for `capacity` */
     size_t capacity;
 
@@ -37,6 +38,8 @@ typedef struct pi_choice {
     size_t count;
     uint64_t total_bytes;    /* that the type asks for */
     uint64_t left_out_bytes; /* of these, what needs more ranges than there is room for */
+    uint64_t unwanted_bytes; /* of addresses, in unwanted mappings that it would have taken from */
+    size_t unwanted_count;   /* of these */
     uint64_t chosen_end;     /* behind the last byte that was chosen so far */
     size_t always_next;      /* the first one of `always` that is not yet in it */
     size_t record_next;

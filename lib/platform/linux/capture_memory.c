@@ -46,6 +46,12 @@ static bool note_memory(const pi_hold *hold, pi_capture_notes *notes) {
                                          "scattered that there would be more than %zu ranges of "
                                          "it.",
                                          hold->choice.left_out_bytes, hold->choice.capacity);
+    if (hold->choice.unwanted_count != 0)
+        noted = noted && pi_capture_note(notes, PROCINSPECT_DUMP_NOTE_LEFT_OUT, 0,
+                                         "%zu mappings with %" PRIu64 " bytes of addresses are "
+                                         "left out, as asked: they are not for cores "
+                                         "(MADV_DONTDUMP).",
+                                         hold->choice.unwanted_count, hold->choice.unwanted_bytes);
     if (hold->unreadable_bytes != 0)
         noted = noted && pi_capture_note(notes, PROCINSPECT_DUMP_NOTE_UNREADABLE, 0,
                                          "%" PRIu64 " bytes of memory could not be read; they are "

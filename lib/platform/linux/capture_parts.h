@@ -93,7 +93,8 @@ int32_t pi_capture_modules(const pi_process *process, pi_living *living, pi_proc
  * be told. `files` are those of a living thread.
  */
 int32_t pi_capture_judge_size(const pi_process *files, const pi_capture_request *request,
-                              pi_snapshot *snapshot, procinspect_error *error);
+                              const pi_unwanted *unwanted, pi_snapshot *snapshot,
+                              procinspect_error *error);
 
 /* More than hold_buffer_bytes: TOO_LARGE. `outcome` says what became of the process. */
 int32_t pi_capture_too_large(const pi_process *process, const pi_capture_request *request,

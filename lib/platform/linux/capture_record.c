@@ -91,6 +91,10 @@ static bool has_any_of_always(const pi_page_record *record, const pi_area *area,
     return *next < record->always_count && record->always[*next].address < area->end;
 }
 
+static bool is_chosen(pi_page_record *record, const pi_area *area) {
+    return pi_choice_may_take(record->type, area) && !pi_area_is_unwanted(&record->unwanted, area);
+}
+
 int pi_record_make(pi_page_record *record) {
     size_t next_always = 0;
     const char *text = record->maps, *end = text + record->maps_length;
@@ -100,8 +104,7 @@ int pi_record_make(pi_page_record *record) {
     record->pages->is_narrow = true;
     while (result == 0 && pi_area_next(&text, end, &area)) {
         if (area.start < looked_up_to || area.kind == PI_AREA_NEVER_READ ||
-            (!has_any_of_always(record, &area, &next_always) &&
-             !pi_choice_may_take(record->type, &area)))
+            (!has_any_of_always(record, &area, &next_always) && !is_chosen(record, &area)))
             continue;
         looked_up_to = area.end;
         result = pi_area_is_own(&area) ? look_at_anonymous(record, &area)

@@ -40,6 +40,7 @@ typedef struct pi_page_record {
     pi_pages *copy_pages; /* the copy's */
     int copy_memory;      /* its /proc/PID/mem; -1: there is none yet, it would have all of it */
     bool holds_shared;    /* shared memory is wanted as it is now */
+    pi_unwanted unwanted; /* not looked at either, unless they have any of `always` */
 
     pi_recorded_area *areas; /* room for PI_RECORD_MAX_AREAS; results, ascending */
     size_t area_count;

@@ -19,8 +19,13 @@ typedef struct pi_capture_state {
     pi_bytes auxv;          /* as it was while the process stood */
     pi_known_threads known; /* of the threads, before the stop */
     pi_capture_history *history;
-    uint32_t way; /* PROCINSPECT_DUMP_WAY_…, chosen before anything is stopped */
+    pi_unwanted unwanted; /* of mappings, before the stop */
+    uint32_t way;         /* PROCINSPECT_DUMP_WAY_…, chosen before anything is stopped */
 } pi_capture_state;
+
+/* The mappings that madvise wants left out of cores, where the request does, too: 0, an error, or
+ * PI_CAPTURE_AGAIN. */
+int32_t pi_capture_read_unwanted(pi_capture_state *capture, procinspect_error *error);
 
 /* What to work in, with all set that the host sets; to be freed with pi_capture_work_free, or
  * pi_copy_drop. */
