@@ -79,7 +79,7 @@ enum {
     /* Mappings that madvise wants left out of cores (MADV_DONTDUMP), and those that the kernel
      * leaves out itself, aren't taken for the type; the report notes how many. What every dump
      * holds, stacks and the code at the instruction pointers, stays where it lies in one. Which
-     * they are is read right before the process is stopped (/proc/PID/smaps, some 20 ms for each
+     * they are is read right before the process is stopped (/proc/PID/smaps, some 50 ms for each
      * GiB in memory): one that has changed by then isn't left out. */
     PROCINSPECT_DUMP_WITHOUT_DONTDUMP = 0x4
 };
@@ -285,7 +285,7 @@ enum {
 };
 
 /* What the dump is and what it cost. It is also inside the dump, as JSON, in stream type
- * 0x50490001. */
+ * 0x50490001, and its notes once more, for Mozilla's readers, in 0x4d7a0004. */
 typedef struct procinspect_dump_report {
     int32_t pid;
     uint32_t requested_type;

@@ -94,13 +94,20 @@ PROCINSPECT_API int32_t procinspect_json_environment(const procinspect_environme
                                                      const procinspect_json_options *options,
                                                      const procinspect_json **json,
                                                      procinspect_error *error);
-/* The report of a dump: the members of procinspect_dump_report by their own names; notes as an
- * array of objects kind ("left_out", "shortened", "unreadable", "thread_not_stopped", "shared",
- * "pause_exceeded", "not_counted"), tid, text. */
+/* The report of a dump: the members of procinspect_dump_report by their own names; pause_us, an
+ * object that has the pause and its phases in microseconds (total, stop, registers, memory, copy,
+ * resume); notes as an array of objects kind ("left_out", "shortened", "unreadable",
+ * "thread_not_stopped", "shared", "live", "pause_exceeded", "not_counted"), tid, text. */
 PROCINSPECT_API int32_t procinspect_json_dump_report(const procinspect_dump_report *report,
                                                      const procinspect_json_options *options,
                                                      const procinspect_json **json,
                                                      procinspect_error *error);
+/* The array of its notes alone: what a dump carries as soft errors, in stream type 0x4d7a0004 of
+ * Mozilla's readers. */
+PROCINSPECT_API int32_t procinspect_json_dump_soft_errors(const procinspect_dump_report *report,
+                                                          const procinspect_json_options *options,
+                                                          const procinspect_json **json,
+                                                          procinspect_error *error);
 /* A zip's manifest.json: pid, captured_at_unix_ns; files, an array of objects name, runtime, path,
  * module_path, module_build_id, build_id, size_bytes, crc32 ("0x" and eight digits), from_target,
  * is_whole, reason, of what is in the zip; missing, one of runtime, path, module_path,

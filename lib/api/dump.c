@@ -144,12 +144,18 @@ static int32_t add_reader_note(procinspect_dump *dump, procinspect_error *error)
 }
 
 static int32_t lay_out_once(procinspect_dump *dump, uint64_t max_bytes, procinspect_error *error) {
-    const procinspect_json *json;
-    int32_t code = procinspect_json_dump_report(&dump->snapshot->report, NULL, &json, error);
+    const procinspect_dump_report *report = &dump->snapshot->report;
+    const procinspect_json *json, *soft_errors = NULL;
+    int32_t code = procinspect_json_dump_report(report, NULL, &json, error);
     if (code != PROCINSPECT_OK)
         return code;
-    pi_bytes text = {json->text, json->length_bytes};
-    code = pi_minidump_lay_out(dump->snapshot, text, max_bytes, &dump->image, error);
+    code = procinspect_json_dump_soft_errors(report, NULL, &soft_errors, error);
+    if (code == PROCINSPECT_OK) {
+        const pi_dump_texts texts = {.report = {json->text, json->length_bytes},
+                                     .soft_errors = {soft_errors->text, soft_errors->length_bytes}};
+        code = pi_minidump_lay_out(dump->snapshot, &texts, max_bytes, &dump->image, error);
+    }
+    procinspect_json_free(soft_errors);
     procinspect_json_free(json);
     return code;
 }

@@ -19,13 +19,19 @@ int32_t pi_image_read_at(const pi_image *image, uint64_t offset, void *buffer, s
 
 void pi_image_free(pi_image *image);
 
+/* Texts about the dump itself, each in a stream of its own; an empty one has none. */
+typedef struct pi_dump_texts {
+    pi_bytes report;
+    pi_bytes soft_errors;
+} pi_dump_texts;
+
 /*
- * Lays the snapshot out as a minidump. The image borrows the snapshot, which must outlive it.
- * `report` is the text for the dump's own report stream, copied. Errors: TOO_LARGE (above
- * max_bytes, unless that is 0; or a stack that would stand above 4 GiB), NO_MEMORY.
+ * Lays the snapshot out as a minidump. The image borrows the snapshot, which must outlive it. The
+ * texts, which may be NULL, are copied. Errors: TOO_LARGE (above max_bytes, unless that is 0; or a
+ * stack that would stand above 4 GiB), NO_MEMORY.
  */
-int32_t pi_minidump_lay_out(const pi_snapshot *snapshot, pi_bytes report, uint64_t max_bytes,
-                            pi_image **image, procinspect_error *error);
+int32_t pi_minidump_lay_out(const pi_snapshot *snapshot, const pi_dump_texts *texts,
+                            uint64_t max_bytes, pi_image **image, procinspect_error *error);
 
 /* What a minidump takes at the least of which only the type, the texts, the handles and the number
  * of threads are known yet: to be asked before the process is stopped for one that would be

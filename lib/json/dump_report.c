@@ -50,6 +50,21 @@ static json_t *notes_array(pi_json_document *document, const procinspect_dump_no
     return notes;
 }
 
+/* The pause by phase, in the unit of X-Procinspect-Pause-Us. */
+static json_t *pause_object(pi_json_document *document, const procinspect_dump_report *report) {
+    const named_number numbers[] = {
+        {"total", report->pause_ns / 1000},
+        {"stop", report->pause_stop_ns / 1000},
+        {"registers", report->pause_registers_ns / 1000},
+        {"memory", report->pause_memory_ns / 1000},
+        {"copy", report->pause_copy_ns / 1000},
+        {"resume", report->pause_resume_ns / 1000},
+    };
+    json_t *object = json_object();
+    set_numbers(document, object, numbers, sizeof numbers / sizeof numbers[0]);
+    return object;
+}
+
 static json_t *report_object(pi_json_document *document, const procinspect_dump_report *report) {
     const named_number numbers[] = {
         {"requested_type", report->requested_type},
@@ -78,6 +93,7 @@ static json_t *report_object(pi_json_document *document, const procinspect_dump_
     pi_json_set(document, object, "way_reason", pi_json_text(document, report->way_reason));
     pi_json_set(document, object, "captured_at_unix_ns", json_integer(report->captured_at_unix_ns));
     set_numbers(document, object, durations, sizeof durations / sizeof durations[0]);
+    pi_json_set(document, object, "pause_us", pause_object(document, report));
     pi_json_set(document, object, "notes",
                 notes_array(document, report->notes, report->note_count));
     return object;
@@ -125,4 +141,16 @@ int32_t procinspect_json_dump_estimate(const procinspect_dump_estimate *estimate
     if (code != PROCINSPECT_OK)
         return code;
     return pi_json_document_end(&document, estimate_object(&document, estimate), json, error);
+}
+
+int32_t procinspect_json_dump_soft_errors(const procinspect_dump_report *report,
+                                          const procinspect_json_options *options,
+                                          const procinspect_json **json, procinspect_error *error) {
+    pi_json_document document;
+    int32_t code = pi_json_document_begin(&document, "procinspect_json_dump_soft_errors", report,
+                                          json, options, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    return pi_json_document_end(
+        &document, notes_array(&document, report->notes, report->note_count), json, error);
 }

@@ -44,7 +44,7 @@ pi_snapshot bare_snapshot(fake_memory *memory) {
 laid_out lay_out(const pi_snapshot *snapshot) {
     procinspect_error error;
     laid_out file = {0};
-    assert_int_equal(pi_minidump_lay_out(snapshot, (pi_bytes){0}, 0, &file.image, &error), 0);
+    assert_int_equal(pi_minidump_lay_out(snapshot, NULL, 0, &file.image, &error), 0);
     size_t size = (size_t)pi_image_size_bytes(file.image);
     file.bytes = malloc(size);
     assert_non_null(file.bytes);

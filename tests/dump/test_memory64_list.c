@@ -36,7 +36,7 @@ static pi_snapshot full_snapshot(fake_memory *memory, pi_memory_range *ranges, s
 static laid_out head_of(const pi_snapshot *snapshot) {
     enum { HEAD_BYTES = 64 * 1024 };
     laid_out file = {0};
-    assert_int_equal(pi_minidump_lay_out(snapshot, (pi_bytes){0}, 0, &file.image, NULL), 0);
+    assert_int_equal(pi_minidump_lay_out(snapshot, NULL, 0, &file.image, NULL), 0);
     file.bytes = malloc(HEAD_BYTES);
     assert_non_null(file.bytes);
     assert_int_equal(pi_image_read_at(file.image, 0, file.bytes, HEAD_BYTES, &file.length, NULL),

@@ -15,7 +15,7 @@ static const uint32_t region_max = 64 * 1024 * 1024;
 /* Only laid out, and the first bytes read: the memory itself would be too much. */
 static laid_out head_of(const pi_snapshot *snapshot, size_t length) {
     laid_out file = {0};
-    assert_int_equal(pi_minidump_lay_out(snapshot, (pi_bytes){0}, 0, &file.image, NULL), 0);
+    assert_int_equal(pi_minidump_lay_out(snapshot, NULL, 0, &file.image, NULL), 0);
     file.bytes = malloc(length);
     assert_int_equal(pi_image_read_at(file.image, 0, file.bytes, length, &file.length, NULL), 0);
     return file;
@@ -98,13 +98,13 @@ static void memory_that_begins_above_4_gib_of_the_file_is_refused(void **state) 
     procinspect_error error;
     snapshot.memory = ranges;
     snapshot.memory_count = 2;
-    assert_int_equal(pi_minidump_lay_out(&snapshot, (pi_bytes){0}, 0, &image, &error),
+    assert_int_equal(pi_minidump_lay_out(&snapshot, NULL, 0, &image, &error),
                      PROCINSPECT_ERROR_TOO_LARGE);
     assert_non_null(strstr(error.message, "4 GiB"));
     /* All of them begin below: the end may be above. */
     snapshot.memory_count = 1;
     ranges[0].size_bytes -= region_max;
-    assert_int_equal(pi_minidump_lay_out(&snapshot, (pi_bytes){0}, 0, &image, &error), 0);
+    assert_int_equal(pi_minidump_lay_out(&snapshot, NULL, 0, &image, &error), 0);
     pi_image_free(image);
 }
 

@@ -46,16 +46,20 @@ static void the_report_is_copied(void **state) {
     pi_snapshot snapshot = bare_snapshot(&memory);
     char report[] = "{\"pid\":4711}";
     laid_out file = {0};
-    assert_int_equal(
-        pi_minidump_lay_out(&snapshot, (pi_bytes){report, sizeof report - 1}, 0, &file.image, NULL),
-        0);
+    char soft_errors[] = "[{}]";
+    const pi_dump_texts texts = {{report, sizeof report - 1}, {soft_errors, 4}};
+    assert_int_equal(pi_minidump_lay_out(&snapshot, &texts, 0, &file.image, NULL), 0);
     memset(report, 'x', sizeof report);
+    memset(soft_errors, 'x', sizeof soft_errors);
     file.bytes = malloc((size_t)pi_image_size_bytes(file.image));
     pi_image_read_at(file.image, 0, file.bytes, (size_t)pi_image_size_bytes(file.image),
                      &file.length, NULL);
     uint32_t size, at = stream_at(&file, 0x50490001, &size);
     assert_int_equal(size, 12);
     assert_memory_equal(file.bytes + at, "{\"pid\":4711}", 12);
+    at = stream_at(&file, 0x4d7a0004, &size);
+    assert_int_equal(size, 4);
+    assert_memory_equal(file.bytes + at, "[{}]", 4);
     laid_out_free(&file);
 }
 
@@ -69,10 +73,10 @@ static void the_limit_holds_to_the_byte(void **state) {
     laid_out file = lay_out(&snapshot);
     procinspect_error error;
     pi_image *image = NULL;
-    assert_int_equal(pi_minidump_lay_out(&snapshot, (pi_bytes){0}, file.length - 1, &image, &error),
+    assert_int_equal(pi_minidump_lay_out(&snapshot, NULL, file.length - 1, &image, &error),
                      PROCINSPECT_ERROR_TOO_LARGE);
     assert_null(image);
-    assert_int_equal(pi_minidump_lay_out(&snapshot, (pi_bytes){0}, file.length, &image, &error), 0);
+    assert_int_equal(pi_minidump_lay_out(&snapshot, NULL, file.length, &image, &error), 0);
     assert_int_equal(pi_image_size_bytes(image), file.length);
     pi_image_free(image);
     laid_out_free(&file);
@@ -82,11 +86,12 @@ static void everything_at_once_leaves_no_stream_out(void **state) {
     (void)state;
     fake_memory memory;
     pi_snapshot snapshot = bare_snapshot(&memory);
+    const pi_dump_texts texts = {{"{}", 2}, {"[]", 2}};
     laid_out file = {0};
     snapshot.report.effective_type = PROCINSPECT_DUMP_TYPE_ALL;
     for (int i = 0; i < PI_TEXT_COUNT; i++)
         snapshot.texts[i] = (pi_bytes){"odd", 3};
-    assert_int_equal(pi_minidump_lay_out(&snapshot, (pi_bytes){"{}", 2}, 0, &file.image, NULL), 0);
+    assert_int_equal(pi_minidump_lay_out(&snapshot, &texts, 0, &file.image, NULL), 0);
     file.bytes = malloc(12);
     assert_int_equal(pi_image_read_at(file.image, 0, file.bytes, 12, &file.length, NULL), 0);
     assert_int_equal(u32_at(&file, 8), PI_MINIDUMP_MAX_STREAMS);

@@ -25,16 +25,16 @@ static void members_have_their_own_names(void **state) {
         .memory_bytes = 5,
         .unreadable_memory_bytes = 6,
         .shared_memory_bytes = 17,
-        .pause_copy_ns = 18,
+        .pause_copy_ns = 18999,
         .thread_count = 7,
         .module_count = 8,
         .restarted_call_count = UINT32_MAX,
         .captured_at_unix_ns = -10,
-        .pause_ns = 11,
-        .pause_stop_ns = 12,
-        .pause_registers_ns = 13,
-        .pause_memory_ns = 14,
-        .pause_resume_ns = 15,
+        .pause_ns = 11000,
+        .pause_stop_ns = 12001,
+        .pause_registers_ns = 13999,
+        .pause_memory_ns = 14500,
+        .pause_resume_ns = 15001,
         .total_ns = 16,
         .notes = items,
         .note_count = 7,
@@ -47,9 +47,13 @@ static void members_have_their_own_names(void **state) {
         "\"size_bytes\":9223372036854775807,\"memory_bytes\":5,\"unreadable_memory_bytes\":6,"
         "\"shared_memory_bytes\":17,"
         "\"thread_count\":7,\"module_count\":8,\"restarted_call_count\":4294967295,"
-        "\"way_reason\":\"w\",\"captured_at_unix_ns\":-10,\"pause_ns\":11,\"pause_stop_ns\":12,"
-        "\"pause_registers_ns\":13,\"pause_memory_ns\":14,\"pause_copy_ns\":18,\"pause_resume_ns\":"
-        "15,\"total_ns\":16,"
+        "\"way_reason\":\"w\",\"captured_at_unix_ns\":-10,\"pause_ns\":11000,\"pause_stop_ns\":"
+        "12001,"
+        "\"pause_registers_ns\":13999,\"pause_memory_ns\":14500,\"pause_copy_ns\":18999,\"pause_"
+        "resume_ns\":"
+        "15001,\"total_ns\":16,"
+        "\"pause_us\":{\"total\":11,\"stop\":12,\"registers\":13,\"memory\":14,\"copy\":18,"
+        "\"resume\":15},"
         "\"notes\":[{\"kind\":\"left_out\",\"tid\":0,\"text\":\"a\"},"
         "{\"kind\":\"shortened\",\"tid\":11,\"text\":\"b\"},"
         "{\"kind\":\"unreadable\",\"tid\":0,\"text\":\"c\xef\xbf\xbd\"},"
@@ -57,6 +61,16 @@ static void members_have_their_own_names(void **state) {
         "{\"kind\":\"pause_exceeded\",\"tid\":0,\"text\":\"e\"},"
         "{\"kind\":\"other\",\"tid\":0,\"text\":null},"
         "{\"kind\":\"live\",\"tid\":0,\"text\":\"f\"}]}");
+    procinspect_json_free(json);
+
+    assert_int_equal(procinspect_json_dump_soft_errors(&report, NULL, &json, NULL), 0);
+    json_error_t error;
+    json_t *array = json_loadb(json->text, json->length_bytes, 0, &error);
+    assert_int_equal(json_array_size(array), 6);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(array, 3), "kind")),
+                        "thread_not_stopped");
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(array, 3), "tid")), 12);
+    json_decref(array);
     procinspect_json_free(json);
 }
 

@@ -52,6 +52,7 @@ REQUIRED = {
     md.AUXV: "auxv",
     md.MAPS: "maps",
     md.REPORT: "report",
+    md.SOFT_ERRORS: "soft errors",
 }
 
 RULES = [*minidump_memory_rules.RULES, *minidump_asked_rules.RULES]
@@ -355,6 +356,27 @@ def report(dump):
             yield "the report is no JSON object"
     except ValueError as error:
         yield f"the report is not JSON: {error}"
+
+
+@rule
+def soft_errors(dump):
+    """rust-minidump shows whatever JSON there is; a list of what the report says, for us."""
+    data = dump.stream(md.SOFT_ERRORS)
+    if data is None:
+        return
+    try:
+        errors = json.loads(data.decode("utf-8"))
+        notes = json.loads((dump.stream(md.REPORT) or b"{}").decode("utf-8"))["notes"]
+    except (ValueError, LookupError, TypeError) as error:
+        yield f"soft errors or the report's notes can't be read: {error!r}"
+        return
+    if not isinstance(errors, list):
+        yield "the soft errors are no JSON array"
+    elif errors != notes:
+        yield "the soft errors are not the report's notes"
+    for error in errors if isinstance(errors, list) else ():
+        if not isinstance(error, dict) or set(error) != {"kind", "tid", "text"}:
+            yield f"a soft error without kind, tid and text: {error}"
 
 
 def violations(dump):

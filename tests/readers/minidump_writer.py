@@ -33,7 +33,8 @@ class Model:
         self.system_text = "Linux 6.1.0 #1 SMP x86_64"
         self.platform = 0x8201
         self.processors = 4
-        self.report = b'{"pid": 700}'
+        self.report = b'{"pid": 700, "notes": []}'
+        self.soft_errors = b"[]"
         # number, type, name, attributes, access
         self.handles = [(0, "file", "/dev/null", 2, 1), (5, "pipe", "pipe:[7]", 0, 2)]
         self.memory_info = [
@@ -148,12 +149,13 @@ class Writer:
             "maps",
         )
         self.stream(md.REPORT, model.report, "report")
+        self.stream(md.SOFT_ERRORS, model.soft_errors, "soft errors")
 
     def write(self):
         model = self.model
         self.put(bytes(32))
         more = 3 + len(model.extra_streams) + (model.memory64 is not None)
-        directory = self.put(bytes(12 * (9 + 1 + more)))
+        directory = self.put(bytes(12 * (9 + 2 + more)))
         memory = [self.put(data) for _, data in model.memory]
         self.memory_rva = memory[0]
         self.threads(memory)

@@ -296,6 +296,16 @@ SPOILT = {
         spoilt_model(maps=[]),
         spoilt_bytes(("maps", 0, "B", ord("x"))),
     ],
+    "soft_errors": [
+        spoilt_model(soft_errors=b"{}"),
+        spoilt_model(soft_errors=b"["),
+        spoilt_model(soft_errors=b'["\xff"]'),
+        spoilt_model(soft_errors=b'[{"kind": "left_out", "tid": 0, "text": "not in the report"}]'),
+        spoilt_model(
+            soft_errors=b'[{"kind": "shared"}]',
+            report=b'{"pid": 700, "notes": [{"kind": "shared"}]}',
+        ),
+    ],
     "report": [
         spoilt_model(report=b"[]"),
         spoilt_model(report=b"{"),

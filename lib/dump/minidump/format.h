@@ -31,6 +31,7 @@
 #define PI_STREAM_LINUX_AUXILIARY_VECTOR UINT32_C(0x47670008)
 #define PI_STREAM_LINUX_MAPS UINT32_C(0x47670009)
 #define PI_STREAM_LIMITS UINT32_C(0x4d7a0003)
+#define PI_STREAM_SOFT_ERRORS UINT32_C(0x4d7a0004) /* JSON, as Mozilla's writer has it */
 #define PI_STREAM_REPORT UINT32_C(0x50490001) /* "PI", 1: procinspect_json_dump_report's text */
 
 enum {

@@ -105,11 +105,13 @@ static void write_memory(pi_minidump *minidump) {
     pi_placement_free(&minidump->placement);
 }
 
-int32_t pi_minidump_lay_out(const pi_snapshot *snapshot, pi_bytes report, uint64_t max_bytes,
-                            pi_image **image, procinspect_error *error) {
-    pi_minidump minidump = {.snapshot = snapshot, .report = report};
-    minidump.directory_count =
-        ALWAYS_WRITTEN + pi_text_stream_count(snapshot) + (report.length != 0 ? 1 : 0);
+int32_t pi_minidump_lay_out(const pi_snapshot *snapshot, const pi_dump_texts *texts,
+                            uint64_t max_bytes, pi_image **image, procinspect_error *error) {
+    static const pi_dump_texts none = {0};
+    pi_minidump minidump = {.snapshot = snapshot, .texts = texts != NULL ? *texts : none};
+    minidump.directory_count = ALWAYS_WRITTEN + pi_text_stream_count(snapshot) +
+                               (minidump.texts.report.length != 0 ? 1 : 0) +
+                               (minidump.texts.soft_errors.length != 0 ? 1 : 0);
     minidump.directory_count += asked_stream_count(snapshot);
     begin_file(&minidump);
     pi_write_system_info(&minidump);
@@ -117,7 +119,7 @@ int32_t pi_minidump_lay_out(const pi_snapshot *snapshot, pi_bytes report, uint64
     pi_write_thread_names(&minidump);
     pi_write_module_list(&minidump);
     pi_write_text_streams(&minidump);
-    pi_write_report(&minidump);
+    pi_write_dump_texts(&minidump);
     pi_write_handle_data(&minidump);
     pi_write_memory_info_list(&minidump);
     pi_write_thread_info_list(&minidump);
@@ -136,8 +138,8 @@ uint64_t pi_minidump_least_bytes(const pi_snapshot *beforehand) {
     uint64_t memory_bytes = beforehand->thread_count * LEAST_STACK_BYTES;
     if (memory_bytes < beforehand->report.memory_bytes)
         memory_bytes = beforehand->report.memory_bytes;
-    /* And the report. */
-    uint64_t streams = ALWAYS_WRITTEN + pi_text_stream_count(beforehand) + 1;
+    /* And those about the dump. */
+    uint64_t streams = ALWAYS_WRITTEN + pi_text_stream_count(beforehand) + 2;
     streams += asked_stream_count(beforehand);
     uint64_t text_bytes = 0;
     for (size_t i = 0; i < PI_TEXT_COUNT; i++)

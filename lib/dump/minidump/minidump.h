@@ -16,7 +16,7 @@
  */
 
 /* The most streams that a dump has. */
-enum { PI_MINIDUMP_MAX_STREAMS = 19 };
+enum { PI_MINIDUMP_MAX_STREAMS = 20 };
 
 /* Registers and memory begin at multiples of this, for readers that map the file. */
 enum { PI_MINIDUMP_DATA_ALIGNMENT = 16 };
@@ -28,7 +28,7 @@ typedef struct pi_location {
 
 typedef struct pi_minidump {
     const pi_snapshot *snapshot;
-    pi_bytes report;
+    pi_dump_texts texts;
     pi_layout layout;
     struct {
         uint32_t type;
@@ -63,7 +63,7 @@ void pi_write_thread_names(pi_minidump *minidump);
 void pi_write_module_list(pi_minidump *minidump);
 uint32_t pi_text_stream_count(const pi_snapshot *snapshot);
 void pi_write_text_streams(pi_minidump *minidump);
-void pi_write_report(pi_minidump *minidump);
+void pi_write_dump_texts(pi_minidump *minidump);
 
 /* The streams that a bit of the dump's type asks for; without it they write nothing. The sizes are
  * 0 then, and otherwise the least that the stream takes with what it points to. */

@@ -42,10 +42,15 @@ void pi_write_text_streams(pi_minidump *minidump) {
     }
 }
 
-void pi_write_report(pi_minidump *minidump) {
-    if (minidump->report.length == 0)
+static void write_dump_text(pi_minidump *minidump, pi_bytes text, uint32_t stream) {
+    if (text.length == 0)
         return;
     uint64_t begin = minidump->layout.position;
-    pi_layout_bytes(&minidump->layout, minidump->report.data, minidump->report.length);
-    pi_minidump_add_stream(minidump, PI_STREAM_REPORT, begin);
+    pi_layout_bytes(&minidump->layout, text.data, text.length);
+    pi_minidump_add_stream(minidump, stream, begin);
+}
+
+void pi_write_dump_texts(pi_minidump *minidump) {
+    write_dump_text(minidump, minidump->texts.report, PI_STREAM_REPORT);
+    write_dump_text(minidump, minidump->texts.soft_errors, PI_STREAM_SOFT_ERRORS);
 }
