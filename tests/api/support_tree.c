@@ -239,6 +239,26 @@ void assert_missing(const procinspect_zip_manifest *manifest, const char *name, 
     assert_int_equal(line->size_bytes, 0);
 }
 
+size_t count_lines(const procinspect_zip_manifest *manifest) {
+    size_t count = 0;
+    for (size_t i = 1; i < manifest->count; i++)
+        count += strncmp(manifest->items[i]->module_path, folder, strlen(folder)) == 0;
+    return count;
+}
+
+size_t count_others(uint64_t *size_bytes) {
+    pid_t pid = start_mapping(NULL, 0, 0, NULL);
+    const procinspect_zip_manifest *manifest = read_zip_of(pid, 0, 0);
+    size_t count = 0;
+    *size_bytes = 0;
+    for (size_t i = 1; i < manifest->count; i++) {
+        count += manifest->items[i]->state == PROCINSPECT_ZIP_FILE_WHOLE;
+        *size_bytes += manifest->items[i]->size_bytes;
+    }
+    end_mapping(pid);
+    return count;
+}
+
 void skip_unless_root(void) {
     if (geteuid() != 0) {
         print_message("only root can lay out what a debugger may trust\n");

@@ -61,6 +61,12 @@ void assert_whole(const procinspect_zip_manifest *manifest, const char *name);
 void assert_missing(const procinspect_zip_manifest *manifest, const char *name, uint32_t state,
                     const char *reason);
 
+/* Lines of modules in the folder. The program of the test may have others that a debugger has
+ * scripts for, a sanitizer's libstdc++, say: how many support files these bring, and their bytes.
+ */
+size_t count_lines(const procinspect_zip_manifest *manifest);
+size_t count_others(uint64_t *size_bytes);
+
 void skip_unless_root(void);
 
 #endif
