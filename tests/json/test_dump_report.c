@@ -66,7 +66,7 @@ static void members_have_their_own_names(void **state) {
     assert_int_equal(procinspect_json_dump_soft_errors(&report, NULL, &json, NULL), 0);
     json_error_t error;
     json_t *array = json_loadb(json->text, json->length_bytes, 0, &error);
-    assert_int_equal(json_array_size(array), 6);
+    assert_int_equal(json_array_size(array), 7);
     assert_string_equal(json_string_value(json_object_get(json_array_get(array, 3), "kind")),
                         "thread_not_stopped");
     assert_int_equal(json_integer_value(json_object_get(json_array_get(array, 3), "tid")), 12);
