@@ -12,7 +12,7 @@
 
 #include <procinspect.h>
 
-#include "platform/copy_child.h"
+#include "platform/capture/copy_child.h"
 #include "zip/own_tasks.h"
 
 enum { RANDOM_BYTES = 24 * 1024 * 1024, MOST_ZIP_BYTES = 64 * 1024 * 1024 };

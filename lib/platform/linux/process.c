@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "platform/linux/capture_refusal.h"
+#include "platform/linux/capture/refusal.h"
 #include "platform/linux/living.h"
 #include "platform/linux/status.h"
 

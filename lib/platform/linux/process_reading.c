@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "platform/linux/capture_refusal.h"
+#include "platform/linux/capture/refusal.h"
 #include "platform/linux/program_start.h"
 
 static void write_path(char *path, const pi_process_files *files, const char *name) {

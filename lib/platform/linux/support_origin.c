@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
-#include "platform/linux/capture_refusal.h"
+#include "platform/linux/capture/refusal.h"
 #include "platform/linux/linux.h"
 
 static bool is_in_our_mount_namespace(const pi_process *process) {

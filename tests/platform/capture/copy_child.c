@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#include "platform/capture/copy_child.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <procinspect/dump.h>
+
+pi_capture_request copy_request(void) {
+    pi_capture_request request = default_request();
+    request.type = PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY;
+    request.way = PROCINSPECT_DUMP_WAY_COPY;
+    return request;
+}
+
+int32_t copy_read(const pi_snapshot *snapshot, uint64_t address, size_t length, void *bytes,
+                  procinspect_error *error) {
+    return snapshot->source->read(snapshot->source, address, bytes, length, error);
+}
+
+uint64_t copy_word_at(const pi_snapshot *snapshot, uint64_t address) {
+    uint64_t word;
+    assert_int_equal(copy_read(snapshot, address, sizeof word, &word, NULL), 0);
+    return word;
+}
+
+size_t count_children(pid_t pid) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    size_t count = 0;
+    for (int child; fscanf(file, "%d", &child) == 1;)
+        count++;
+    fclose(file);
+    return count;
+}
+
+pid_t only_child_of(pid_t pid) {
+    char path[64];
+    int child = 0;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%d", &child), 1);
+    fclose(file);
+    return child;
+}
+
+void writing_body(child_board *board) {
+    uint64_t *memory =
+        mmap(NULL, COPY_LARGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        _exit(1);
+    atomic_store(&board->words[0], (uint64_t)(uintptr_t)memory);
+    for (uint64_t round = 1;; round++) {
+        for (size_t i = 0; i < COPY_LARGE_BYTES / 8; i += COPY_PAGE / 8)
+            ((volatile uint64_t *)memory)[i] = round;
+        atomic_store(&board->words[1], round);
+        atomic_store(&board->ready, 1);
+    }
+}
+
+void wait_for_rounds(const test_child *child, uint64_t rounds) {
+    uint64_t until = atomic_load(&child->board->words[1]) + rounds;
+    while (atomic_load(&child->board->words[1]) < until)
+        sleep_ms(1);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* What a capture by copy may take of the process's time: it is given up in time, and leaves
+ * nothing. */
+#include "platform/capture/copy_child.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { THREADS = 100 };
+
+static void touch_memory(void) {
+    unsigned char *memory =
+        mmap(NULL, COPY_LARGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        _exit(1);
+    memset(memory, 1, COPY_LARGE_BYTES);
+}
+
+static void many_body(child_board *board) {
+    pthread_attr_t attributes;
+    pthread_t thread;
+    touch_memory();
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 64 * 1024);
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&thread, &attributes, beat, board);
+    atomic_store(&board->ready, 1);
+    for (;;)
+        pause();
+}
+
+/* Beyond what is permitted is only the time that the threads need to go on, and that is noted. */
+static void assert_pause_as_permitted(const procinspect_dump_report *report,
+                                      uint32_t max_pause_ms) {
+    const uint64_t permitted_ns = (uint64_t)max_pause_ms * 1000000;
+    assert_true(report->pause_stop_ns + report->pause_registers_ns + report->pause_memory_ns <
+                permitted_ns);
+    size_t notes = 0;
+    for (size_t i = 0; i < report->note_count; i++)
+        notes += report->notes[i]->kind == PROCINSPECT_DUMP_NOTE_PAUSE_EXCEEDED;
+    assert_int_equal(notes, report->pause_ns > permitted_ns);
+}
+
+/* On a busy machine the kernel may yet be at what it held. */
+static void wait_until_left(pid_t pid, size_t most) {
+    for (int i = 0; i < 10000 && count_children(pid) > most; i++)
+        sleep_ms(1);
+    assert_true(count_children(pid) <= most);
+}
+
+static void test_the_pause_is_limited(void **state) {
+    (void)state;
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(many_body);
+    pi_capture_request request = copy_request();
+    unsigned late = 0;
+    for (int i = 0; i < 8; i++) {
+        pi_snapshot *snapshot;
+        procinspect_error error;
+        request.max_pause_ms = i < 3 ? 1 : (uint32_t)i * 3;
+        int32_t code = pi_capture(child.process, &request, &snapshot, &error);
+        if (code == 0) {
+            assert_pause_as_permitted(&snapshot->report, request.max_pause_ms);
+            pi_snapshot_free(snapshot);
+        } else if (code == PROCINSPECT_ERROR_TIMED_OUT) {
+            late++;
+        } else {
+            fail_msg("%d: %s", error.code, error.message);
+        }
+        /* Where no thread could wait for it there is one zombie, which the next capture collects.
+         */
+        wait_until_left(child.pid, 1);
+        assert_beats(&child);
+    }
+    assert_true(late > 0);
+    request.max_pause_ms = 60000;
+    pi_snapshot_free(capture_process(child.process, &request));
+    wait_until_left(child.pid, 0);
+    child_end(&child);
+}
+
+/* In vfork a parent sleeps uninterruptibly until its child has ended. */
+static void *wait_in_vfork(void *argument) {
+    child_board *board = argument;
+    atomic_store(&board->tids[0], (int)gettid());
+    pid_t pid = vfork();
+    if (pid == 0) {
+        atomic_store(&board->pids[0], (int)getpid());
+        atomic_store(&board->ready, 1);
+        for (;;)
+            syscall(SYS_pause);
+    }
+    waitpid(pid, NULL, 0);
+    atomic_store(&board->ready, 2);
+    for (;;)
+        pause();
+    return NULL;
+}
+
+static void vfork_body(child_board *board) {
+    pthread_t thread;
+    touch_memory();
+    pthread_create(&thread, NULL, beat, board);
+    pthread_create(&thread, NULL, wait_in_vfork, board); /* which says that all is ready */
+    for (;;)
+        pause();
+}
+
+/* It is given up on when nothing has moved for 100 ms; another one forks. */
+static void test_a_thread_that_cannot_be_stopped(void **state) {
+    (void)state;
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(vfork_body);
+    int tid = atomic_load(&child.board->tids[0]);
+    assert_true(wait_for_thread_state(child.pid, tid, 'D'));
+    pi_capture_request request = copy_request();
+    request.max_pause_ms = 3600 * 1000;
+    pi_snapshot *snapshot = capture_process(child.process, &request);
+    assert_true(snapshot->report.pause_stop_ns >= 100000000);
+    assert_int_equal(snapshot->report.way, PROCINSPECT_DUMP_WAY_COPY);
+    assert_int_equal(snapshot->report.thread_count, 2);
+    assert_int_equal(find_thread(snapshot, tid)->has_registers, 0);
+    size_t notes = 0;
+    for (size_t i = 0; i < snapshot->report.note_count; i++) {
+        const procinspect_dump_note *note = snapshot->report.notes[i];
+        notes += note->kind == PROCINSPECT_DUMP_NOTE_THREAD_NOT_STOPPED && note->tid == tid;
+    }
+    assert_int_equal(notes, 1);
+    assert_true(snapshot->report.memory_bytes > COPY_LARGE_BYTES);
+    pi_snapshot_free(snapshot);
+    assert_beats(&child);
+    assert_int_equal(thread_state(child.pid, tid), 'D');
+    kill(atomic_load(&child.board->pids[0]), SIGKILL);
+    for (int i = 0; i < 5000 && atomic_load(&child.board->ready) != 2; i++)
+        sleep_ms(1);
+    assert_int_equal(atomic_load(&child.board->ready), 2);
+    child_end(&child);
+}
+
+static void all_in_vfork_body(child_board *board) {
+    wait_in_vfork(board);
+}
+
+static void test_no_thread_can_be_stopped(void **state) {
+    (void)state;
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(all_in_vfork_body);
+    assert_true(wait_for_thread_state(child.pid, child.pid, 'D'));
+    pi_capture_request request = copy_request();
+    assert_capture_fails(child.process, &request, PROCINSPECT_ERROR_TIMED_OUT,
+                         "Try again when that is over.");
+    assert_int_equal(count_children(child.pid), 1); /* its own */
+    kill(atomic_load(&child.board->pids[0]), SIGKILL);
+    child_end(&child);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_pause_is_limited),
+        cmocka_unit_test(test_a_thread_that_cannot_be_stopped),
+        cmocka_unit_test(test_no_thread_can_be_stopped),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

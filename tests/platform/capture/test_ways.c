@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: MIT */
+/* Targets in circumstances of their own: which way a large dump of each is taken, and that it goes
+ * on. */
+#include "platform/capture/copy_child.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <procinspect/dump.h>
+
+static const char *const spool_directory = "/tmp";
+
+/* One that AUTO doesn't hold; every way can be had. */
+static pi_capture_request large_request(void) {
+    pi_capture_request request = copy_request();
+    request.way = PROCINSPECT_DUMP_WAY_AUTO;
+    request.spool_directory = spool_directory;
+    return request;
+}
+
+/* For processes that can't use cmocka: captures, by that way, and reads the first word of the
+ * child's memory. */
+static void expect_way(const pi_process *process, uint32_t way) {
+    pi_capture_request request = large_request();
+    pi_snapshot *snapshot = NULL;
+    procinspect_error error = {0};
+    int32_t code = pi_capture(process, &request, &snapshot, &error);
+    if (code != 0 || snapshot->report.way != way) {
+        fprintf(stderr, "%d, %s\n", code, code != 0 ? error.message : snapshot->report.way_reason);
+        _exit(93);
+    }
+    pi_snapshot_free(snapshot);
+}
+
+static void assert_way(const test_child *child, uint32_t way) {
+    pi_capture_request request = large_request();
+    pi_snapshot *snapshot = NULL;
+    procinspect_error error;
+    uint64_t rounds = atomic_load(&child->board->words[1]);
+    if (pi_capture(child->process, &request, &snapshot, &error) != 0)
+        fail_msg("%d: %s", error.code, error.message);
+    if (snapshot->report.way != way)
+        fail_msg("way %u: %s", snapshot->report.way, snapshot->report.way_reason);
+    assert_true(copy_word_at(snapshot, atomic_load(&child->board->words[0])) >= rounds);
+    pi_snapshot_free(snapshot);
+    wait_for_rounds(child, 1);
+}
+
+/* --- Seccomp: with CAP_SYS_ADMIN it is suspended, without it is never asked --- */
+
+static void restrict_to(const struct sock_filter *code, unsigned short length) {
+    struct sock_fprog program = {length, (struct sock_filter *)(uintptr_t)code};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+        _exit(97);
+}
+
+static void expect_spool(const pi_process *process) {
+    expect_way(process, PROCINSPECT_DUMP_WAY_SPOOL);
+}
+
+static void assert_filtered(void (*body)(child_board *board)) {
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(body);
+    for (int i = 0; i < 3; i++) {
+        if (geteuid() == 0)
+            assert_way(&child, PROCINSPECT_DUMP_WAY_COPY);
+        run_as_nobody(expect_spool, child.process);
+        wait_for_rounds(&child, 1);
+        assert_int_equal(count_children(child.pid), 0);
+    }
+    child_end(&child);
+}
+
+/* Writes to its memory without a call. */
+static void strict_body(child_board *board) {
+    become_nobody();
+    uint64_t *memory =
+        mmap(NULL, COPY_LARGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    atomic_store(&board->words[0], (uint64_t)(uintptr_t)memory);
+    if (memory == MAP_FAILED || prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0) != 0)
+        _exit(97);
+    for (uint64_t round = 1;; round++) {
+        for (size_t i = 0; i < COPY_LARGE_BYTES / 8; i += COPY_PAGE / 8)
+            ((volatile uint64_t *)memory)[i] = round;
+        atomic_store(&board->words[1], round);
+        atomic_store(&board->ready, 1);
+    }
+}
+
+static void test_strict_mode(void **state) {
+    (void)state;
+    assert_filtered(strict_body);
+}
+
+static void killing_body(child_board *board) {
+    static const struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    become_nobody();
+    restrict_to(code, sizeof code / sizeof code[0]);
+    writing_body(board);
+}
+
+static void test_a_filter_that_kills_on_clone(void **state) {
+    (void)state;
+    assert_filtered(killing_body);
+}
+
+/* As Docker's default has it, of the calls that matter here: clone only without new namespaces,
+ * clone3 not at all, ptrace, setns, mount and the like not; and the machine is asked for. */
+static void container_body(child_board *board) {
+    enum { NEW_NAMESPACES = 0x7e020000 };
+    static const struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0xc000003e /* x86-64 */, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 10, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mount, 8, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setns, 7, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_unshare, 6, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ptrace, 5, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, NEW_NAMESPACES, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+    };
+    become_nobody();
+    restrict_to(code, sizeof code / sizeof code[0]);
+    if (unshare(CLONE_NEWUTS) == 0 || errno != EPERM || syscall(SYS_clone3, NULL, 0) == 0 ||
+        errno != ENOSYS)
+        _exit(98);
+    writing_body(board);
+}
+
+static void test_a_containers_usual_filter(void **state) {
+    (void)state;
+    assert_filtered(container_body);
+}
+
+/* --- State D: a thread in vfork sleeps where nothing stops it --- */
+
+static void *wait_in_vfork(void *board) {
+    atomic_store(&((child_board *)board)->tids[0], gettid());
+    pid_t pid = vfork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        while (atomic_load(&((child_board *)board)->words[7]) == 0)
+            syscall(SYS_poll, NULL, 0, 1);
+        _exit(0);
+    }
+    waitpid(pid, NULL, 0);
+    return NULL;
+}
+
+static void vfork_body(child_board *board) {
+    pthread_t thread;
+    pthread_create(&thread, NULL, wait_in_vfork, board);
+    while (atomic_load(&board->tids[0]) == 0)
+        usleep(100);
+    writing_body(board);
+}
+
+static void test_a_thread_in_state_d_is_left_out_of_a_copy(void **state) {
+    (void)state;
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(vfork_body);
+    int32_t tid = atomic_load(&child.board->tids[0]);
+    assert_true(wait_for_thread_state(child.pid, tid, 'D'));
+    pi_capture_request request = copy_request();
+    pi_snapshot *snapshot = NULL;
+    procinspect_error error;
+    if (pi_capture(child.process, &request, &snapshot, &error) != 0)
+        fail_msg("%d: %s", error.code, error.message);
+    assert_int_equal(snapshot->report.way, PROCINSPECT_DUMP_WAY_COPY);
+    assert_int_equal(snapshot->report.thread_count, 1);
+    assert_false(find_thread(snapshot, tid)->has_registers);
+    assert_int_equal(thread_state(child.pid, tid), 'D'); /* nobody has waited for it */
+    pi_snapshot_free(snapshot);
+    atomic_store(&child.board->words[7], 1);
+    wait_for_rounds(&child, 1);
+    child_end(&child);
+}
+
+static void only_vfork_body(child_board *board) {
+    atomic_store(&board->ready, 1);
+    wait_in_vfork(board);
+    beating_body(board);
+}
+
+/* Where that is the only one, the time limit ends it, whatever the way. */
+static void test_a_process_in_state_d_is_given_up(void **state) {
+    (void)state;
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(only_vfork_body);
+    assert_true(wait_for_thread_state(child.pid, child.pid, 'D'));
+    for (uint32_t way = PROCINSPECT_DUMP_WAY_HOLD; way <= PROCINSPECT_DUMP_WAY_LIVE; way++) {
+        pi_capture_request request = large_request();
+        request.way = way;
+        request.hold_buffer_bytes = UINT64_C(4) << 30;
+        request.max_pause_ms = 400;
+        assert_capture_fails(child.process, &request, PROCINSPECT_ERROR_TIMED_OUT, "state D");
+        assert_int_equal(thread_state(child.pid, child.pid), 'D');
+    }
+    atomic_store(&child.board->words[7], 1);
+    assert_beats(&child);
+    child_end(&child);
+}
+
+/* --- Its place among processes --- */
+
+static void namespace_body(child_board *board) {
+    if (unshare(CLONE_NEWPID) != 0)
+        _exit(97);
+    pid_t init = fork();
+    if (init == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        writing_body(board);
+    }
+    atomic_store(&board->pids[0], init);
+    waitpid(init, NULL, 0);
+    _exit(96);
+}
+
+static void test_the_init_of_a_namespace(void **state) {
+    procinspect_error error;
+    pi_process *process;
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    test_child child = child_start(namespace_body);
+    assert_true(wait_until(&child.board->pids[0]));
+    pid_t init = atomic_load(&child.board->pids[0]);
+    if (pi_process_open(child.system, init, &process, &error) != 0)
+        fail_msg("%s", error.message);
+    pi_capture_request request = large_request();
+    for (int i = 0; i < 3; i++) {
+        pi_snapshot *snapshot = NULL;
+        if (pi_capture(process, &request, &snapshot, &error) != 0)
+            fail_msg("%d: %s", error.code, error.message);
+        assert_int_equal(snapshot->report.way, PROCINSPECT_DUMP_WAY_COPY);
+        assert_int_equal(count_children(init), 1);
+        copy_word_at(snapshot, atomic_load(&child.board->words[0]));
+        pi_snapshot_free(snapshot);
+        assert_int_equal(count_children(init), 0);
+        wait_for_rounds(&child, 1);
+    }
+    pi_process_close(process);
+    kill(init, SIGKILL);
+    child_end(&child);
+}
+
+static void subreaper_body(child_board *board) {
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    writing_body(board);
+}
+
+static void test_a_subreaper(void **state) {
+    (void)state;
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(subreaper_body);
+    for (int i = 0; i < 3; i++) {
+        assert_way(&child, PROCINSPECT_DUMP_WAY_COPY);
+        assert_int_equal(count_children(child.pid), 0);
+    }
+    child_end(&child);
+}
+
+static void test_a_traced_process(void **state) {
+    int status;
+    (void)state;
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(writing_body);
+    assert_int_equal(ptrace(PTRACE_SEIZE, child.pid, 0, 0), 0);
+    for (uint32_t way = PROCINSPECT_DUMP_WAY_AUTO; way <= PROCINSPECT_DUMP_WAY_LIVE; way++) {
+        pi_capture_request request = large_request();
+        request.way = way;
+        if (way != PROCINSPECT_DUMP_WAY_HOLD)
+            assert_capture_fails(child.process, &request, PROCINSPECT_ERROR_TRACED,
+                                 "one tracer only");
+    }
+    assert_int_equal(ptrace(PTRACE_INTERRUPT, child.pid, 0, 0), 0);
+    assert_int_equal(waitpid(child.pid, &status, __WALL), child.pid);
+    assert_int_equal(ptrace(PTRACE_DETACH, child.pid, 0, 0), 0);
+    assert_way(&child, PROCINSPECT_DUMP_WAY_COPY);
+    child_end(&child);
+}
+
+/* --- A memory cgroup in which both have no room --- */
+
+enum { CGROUP_BYTES = COPY_LARGE_BYTES + 40 * 1024 * 1024 };
+
+static bool write_text(const char *folder, const char *name, const char *text) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    int file = open(path, O_WRONLY | O_CLOEXEC);
+    bool is_written = file >= 0 && write(file, text, strlen(text)) == (ssize_t)strlen(text);
+    if (file >= 0)
+        close(file);
+    return is_written;
+}
+
+/* Of either version; false where there is none for us. */
+static bool make_cgroup(char folder[128]) {
+    static const char *const roots[] = {"/sys/fs/cgroup/memory", "/sys/fs/cgroup"};
+    static const char *const limits[] = {"memory.limit_in_bytes", "memory.max"};
+    char text[32];
+    snprintf(text, sizeof text, "%d", (int)CGROUP_BYTES);
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(folder, 128, "%s/procinspect-test-%d", roots[i], (int)getpid());
+        if (mkdir(folder, 0755) != 0)
+            continue;
+        if (write_text(folder, limits[i], text))
+            return true;
+        rmdir(folder);
+    }
+    return false;
+}
+
+static char cgroup[128];
+
+static void limited_body(child_board *board) {
+    char text[16];
+    snprintf(text, sizeof text, "%d", (int)getpid());
+    if (!write_text(cgroup, "cgroup.procs", text))
+        _exit(97);
+    writing_body(board);
+}
+
+/* The kernel takes the copy, and not the process; and who reads the dump is told. */
+static void test_a_memory_cgroup_ends_the_copy_first(void **state) {
+    procinspect_error error = {0};
+    uint64_t word;
+    (void)state;
+    if (geteuid() != 0 || !make_cgroup(cgroup))
+        skip();
+    test_child child = child_start(limited_body);
+    pi_capture_request request = copy_request();
+    pi_snapshot *snapshot = NULL;
+    int32_t code = pi_capture(child.process, &request, &snapshot, &error);
+    for (int i = 0; i < 60000 && code == 0; i++) {
+        code = copy_read(snapshot, atomic_load(&child.board->words[0]), sizeof word, &word, &error);
+        sleep_ms(1);
+    }
+    assert_int_equal(code, PROCINSPECT_ERROR_IO);
+    assert_non_null(strstr(error.message, "was killed, as the kernel does it first"));
+    pi_snapshot_free(snapshot);
+    assert_int_equal(count_children(child.pid), 0);
+    wait_for_rounds(&child, 2);
+    assert_int_equal(waitpid(child.pid, NULL, WNOHANG), 0);
+    child_end(&child);
+    for (int i = 0; i < 1000 && rmdir(cgroup) != 0; i++)
+        sleep_ms(1);
+}
+
+/* --- Memory that a thread of the process serves, which stands still --- */
+
+enum { SERVED_PAGES = 16 };
+
+/* words[2]: an area of which only the first page was ever asked for. */
+static void userfaultfd_body(child_board *board) {
+    struct uffdio_api api = {.api = UFFD_API};
+    unsigned char *area = mmap(NULL, SERVED_PAGES * COPY_PAGE, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memset(area, 0x5a, COPY_PAGE);
+    struct uffdio_register wanted = {
+        .range = {(uintptr_t)area, SERVED_PAGES * COPY_PAGE},
+        .mode = UFFDIO_REGISTER_MODE_MISSING,
+    };
+    int file = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+    if (file < 0)
+        file = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+    atomic_store(&board->words[2], (uint64_t)(uintptr_t)area);
+    if (file < 0 || ioctl(file, UFFDIO_API, &api) != 0 ||
+        ioctl(file, UFFDIO_REGISTER, &wanted) != 0)
+        atomic_store(&board->words[3], 1);
+    for (;; atomic_fetch_add(&board->beats, 1)) {
+        if (atomic_load(&board->words[4]) == 1 && madvise(area, COPY_PAGE, MADV_DONTNEED) == 0)
+            atomic_store(&board->words[4], 2);
+        atomic_store(&board->ready, 1);
+    }
+}
+
+/* A page that is gone, and would be asked for: nobody answers. */
+static void assert_live_does_not_wait(const test_child *child, const pi_snapshot *snapshot) {
+    unsigned char byte = 1;
+    atomic_store(&child->board->words[4], 1);
+    while (atomic_load(&child->board->words[4]) != 2)
+        sleep_ms(1);
+    assert_int_equal(copy_read(snapshot, atomic_load(&child->board->words[2]), 1, &byte, NULL), 0);
+    assert_int_equal(byte, 0);
+}
+
+static void test_userfaultfd_users(void **state) {
+    (void)state;
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(userfaultfd_body);
+    if (atomic_load(&child.board->words[3]) != 0) {
+        child_end(&child);
+        skip();
+    }
+    uint64_t area = atomic_load(&child.board->words[2]);
+    for (uint32_t way = PROCINSPECT_DUMP_WAY_HOLD; way <= PROCINSPECT_DUMP_WAY_LIVE; way++) {
+        unsigned char bytes[COPY_PAGE];
+        pi_capture_request request = large_request();
+        request.way = way;
+        request.hold_buffer_bytes = UINT64_C(4) << 30;
+        pi_snapshot *snapshot = capture_process(child.process, &request);
+        assert_int_equal(copy_read(snapshot, area, COPY_PAGE, bytes, NULL), 0);
+        assert_int_equal(bytes[COPY_PAGE - 1], 0x5a);
+        assert_int_equal(copy_read(snapshot, area + COPY_PAGE, 1, bytes, NULL),
+                         PROCINSPECT_ERROR_IO);
+        if (way == PROCINSPECT_DUMP_WAY_LIVE)
+            assert_live_does_not_wait(&child, snapshot);
+        pi_snapshot_free(snapshot);
+    }
+    assert_beats(&child);
+    child_end(&child);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_strict_mode),
+        cmocka_unit_test(test_a_filter_that_kills_on_clone),
+        cmocka_unit_test(test_a_containers_usual_filter),
+        cmocka_unit_test(test_a_thread_in_state_d_is_left_out_of_a_copy),
+        cmocka_unit_test(test_a_process_in_state_d_is_given_up),
+        cmocka_unit_test(test_the_init_of_a_namespace),
+        cmocka_unit_test(test_a_subreaper),
+        cmocka_unit_test(test_a_traced_process),
+        cmocka_unit_test(test_a_memory_cgroup_ends_the_copy_first),
+        cmocka_unit_test(test_userfaultfd_users),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
