@@ -11,8 +11,8 @@
 #include "platform/linux/trace/helper.h"
 
 /*
- * Ending a tree of processes. The work is done by the helper process (trace/helper.h) in the files of
- * this folder, which are built like it and call no libc; kill.c alone is the host's side. They
+ * Ending a tree of processes. The work is done by the helper process (trace/helper.h) in the files
+ * of this folder, which are built like it and call no libc; kill.c alone is the host's side. They
  * share one pi_kill_tree, made by the host of memory that costs nothing until it is used.
  *
  * The difficulty is to know the members. A process that ends gives its children to init, and with
