@@ -103,6 +103,8 @@ class Kills(ContractCase):
         """The shell, and all that it started."""
         shell = self.start(["/bin/sh", "-c", script], stdout=subprocess.PIPE)
         last = int(shell.stdout.readline())
+        # A shell's child that has yet to execute sleep may take a signal for the shell's trap.
+        wait_until(lambda: last == shell.pid or read_proc(last, "comm") == b"sleep\n")
         members = tree_of(shell.pid)
         self.assertIn(last, members)
         return shell, members
