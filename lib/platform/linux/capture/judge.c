@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +12,9 @@
 #include "platform/linux/capture/refusal.h"
 #include "platform/linux/capture/spool_source.h"
 #include "platform/linux/capture/state.h"
+#include "platform/linux/living.h"
+
+enum { END_MS = 20 };
 
 /* What the helper's work came to, in the caller's words. */
 
@@ -129,9 +133,21 @@ static bool turn_to_spool(pi_capture_state *capture, const pi_copy *copy) {
     return true;
 }
 
+/* One that was killed meanwhile has no thread that stands either; its end takes a moment. */
+static int32_t check_lives(const pi_process *process, const pi_copy *copy,
+                           procinspect_error *error) {
+    if (copy->failed != PI_FORK_NO_THREAD)
+        return PROCINSPECT_OK;
+    poll(NULL, 0, END_MS);
+    return pi_living_check(process, error);
+}
+
 static int32_t not_copied(pi_capture_state *capture, const pi_copy *copy,
                           procinspect_error *error) {
     int32_t pid = capture->process->pid;
+    int32_t lives = check_lives(capture->process, copy, error);
+    if (lives != PROCINSPECT_OK)
+        return lives;
     if (turn_to_spool(capture, copy))
         return PI_CAPTURE_AGAIN;
     if (copy->failed == PI_FORK_REFUSED)
