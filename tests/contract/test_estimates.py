@@ -189,7 +189,7 @@ class Estimates(MemoryCase):
         for dump_type in (0, FULL):
             estimate = self.estimate(0, f"dumpType={dump_type}")
             size, report = self.get_dump(0, f"dumpType={dump_type}")
-            for name in ("pid", "requested_type", "effective_type", "way", "thread_count"):
+            for name in ("pid", "requested_type", "effective_type", "thread_count"):
                 self.assertEqual(estimate[name], report[name], name)
             # It isn't idle: it answers, and stacks of threads that run aren't counted.
             if dump_type == FULL:
