@@ -11,14 +11,15 @@ Prints the differences and exits 1, or prints one line.
 --own-thread: the thread that took the dump of its own process. It has moved on since, so only its
 frames outside of main are compared, and that the dump shows it inside of the capture.
 
-It runs inside of lldb-19, whose Python knows LLDB.
+The script runs itself inside of lldb-19, whose Python knows LLDB.
 """
 import argparse
+import json
 import os
 import re
+import subprocess
 import sys
-
-import lldb_session
+import tempfile
 
 VDSO_NAMES = ("[vdso]", "linux-gate.so")  # LLDB's own, its address may follow; Breakpad's
 COPY = re.compile(r" \(copy \d+\)$")  # a library that is there twice; live, LLDB knows one
@@ -76,12 +77,9 @@ def load(debugger, path):
     process = target.LoadCore(path, error)
     if error.Fail():
         raise RuntimeError(f"opening {path}: {error.GetCString()}")
-    try:
-        view = View(process)
-        view.pid = process.GetProcessID()
-        return view
-    finally:
-        debugger.DeleteTarget(target)
+    view = View(process)
+    view.pid = process.GetProcessID()
+    return view
 
 
 def is_vdso(path):
@@ -150,36 +148,70 @@ def compare_threads(live, dump, own_thread):
 
 
 def compare(debugger, pid, path, own_thread):
-    """(differences, what matches if there are none)"""
+    debugger.SetAsync(False)
     live, dump = attach(debugger, pid), load(debugger, path)
     differences = [] if dump.pid == pid else [f"process id {dump.pid}, live {pid}"]
     differences += compare_modules(live, dump)
     differences += compare_threads(live, dump, own_thread)
     frames = sum(len(frames) for frames in dump.threads.values())
-    return differences, (
-        f"{len(dump.threads)} threads, {len(dump.modules)} modules, {frames} frames match"
-    )
+    return {
+        "differences": differences,
+        "threads": len(dump.threads),
+        "modules": len(dump.modules),
+        "frames": frames,
+    }
 
 
-def run(debugger, words):
-    """Inside of LLDB: prints, and returns the exit status."""
+def __lldb_init_module(debugger, _):
+    """LLDB calls this when it imports the script."""
+    arguments = json.loads(os.environ["COMPARE_LLDB_ARGUMENTS"])
+    try:
+        result = compare(debugger, arguments["pid"], arguments["dump"], arguments["own_thread"])
+    except RuntimeError as error:
+        result = {"differences": [str(error)]}
+    with open(arguments["result"], "w", encoding="utf-8") as file:
+        json.dump(result, file)
+
+
+def run_in_lldb(arguments):
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as result:
+        environment = {
+            **os.environ,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "COMPARE_LLDB_ARGUMENTS": json.dumps({**vars(arguments), "result": result.name}),
+        }
+        lldb = subprocess.run(
+            [
+                "lldb-19",
+                "--no-lldbinit",
+                "--batch",
+                "-o",
+                f"command script import {os.path.abspath(__file__)}",
+            ],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        text = result.read()
+    if not text:
+        sys.exit(f"lldb-19 did not run the comparison:\n{lldb.stdout}{lldb.stderr}")
+    return json.loads(text)
+
+
+def main():
     parser = argparse.ArgumentParser(
-        prog="compare_lldb.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("pid", type=int)
     parser.add_argument("dump")
     parser.add_argument("--own-thread", type=int)
-    arguments = parser.parse_args(words)
-    try:
-        differences, match = compare(
-            debugger, arguments.pid, arguments.dump, arguments.own_thread
-        )
-    except RuntimeError as error:
-        differences = [str(error)]
+    result = run_in_lldb(parser.parse_args())
+    differences = result["differences"]
     if not differences:
-        print(f"lldb: {match}")
+        counts = (f"{result[name]} {name}" for name in ("threads", "modules", "frames"))
+        print(f"lldb: {', '.join(counts)} match")
         return 0
     for difference in differences[:DIFFERENCES_SHOWN_MAX]:
         print(difference)
@@ -188,4 +220,4 @@ def run(debugger, words):
 
 
 if __name__ == "__main__":
-    sys.exit(lldb_session.ask_once("compare", sys.argv[1:]))
+    sys.exit(main())

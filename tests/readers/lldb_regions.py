@@ -9,10 +9,10 @@ and no other. Prints the differences and exits 1, or prints one line.
 """
 import re
 import struct
+import subprocess
 import sys
 import tempfile
 
-import lldb_session
 import minidump_file as md
 
 UNKNOWN_STREAM = 0x12345
@@ -21,26 +21,23 @@ LINE = re.compile(r"^\[(0x[0-9a-f]+)-(0x[0-9a-f]+)\) ([r-][w-][x-])", re.M)
 PERMISSIONS = {0x1: "---", 0x2: "r--", 0x4: "rw-", 0x10: "--x", 0x20: "r-x", 0x40: "rwx"}
 
 
-def ask_lldb(debugger, data):
+def ask_lldb(data):
     """start -> (end, permissions), of what can be used or is said to be mapped"""
-    import lldb
-
-    error, answer = lldb.SBError(), lldb.SBCommandReturnObject()
     with tempfile.NamedTemporaryFile() as file:
         file.write(data)
         file.flush()
-        target = debugger.CreateTarget("")
-        target.LoadCore(file.name, error)
-        if error.Fail():
-            raise RuntimeError(f"opening the dump: {error.GetCString()}")
-        debugger.SetSelectedTarget(target)
-        debugger.GetCommandInterpreter().HandleCommand("memory region --all", answer)
-        debugger.DeleteTarget(target)
-    if not answer.Succeeded():
-        raise RuntimeError(f"memory region --all: {answer.GetError()}")
+        result = subprocess.run(
+            ["lldb-19", "--no-lldbinit", "--batch", "-c", file.name, "-o", "memory region --all"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if result.returncode != 0:
+        sys.exit(f"lldb-19: {result.stdout}{result.stderr}")
     return {
         int(start, 16): (int(end, 16), permissions)
-        for start, end, permissions in LINE.findall(answer.GetOutput())
+        for start, end, permissions in LINE.findall(result.stdout)
     }
 
 
@@ -63,18 +60,16 @@ def differences(dump, shown, has_maps):
             yield f"region {start:#x} is only in LLDB: {shown[start]}"
 
 
-def run(debugger, words):
-    """Inside of LLDB: prints, and returns the exit status."""
-    if len(words) != 1:
+def main():
+    if len(sys.argv) != 2:
         sys.exit(__doc__)
-    with open(words[0], "rb") as file:
+    with open(sys.argv[1], "rb") as file:
         data = bytearray(file.read())
     dump = md.Minidump(bytes(data))
-    found = list(differences(dump, ask_lldb(debugger, data), True))
+    found = list(differences(dump, ask_lldb(data), True))
     entry = dump.header.directory_rva + 12 * [item.type for item in dump.directory].index(md.MAPS)
     struct.pack_into("<I", data, entry, UNKNOWN_STREAM)
-    without_maps = ask_lldb(debugger, data)
-    found += [f"without maps: {text}" for text in differences(dump, without_maps, False)]
+    found += [f"without maps: {text}" for text in differences(dump, ask_lldb(data), False)]
     for difference in found[:DIFFERENCES_SHOWN_MAX]:
         print(difference)
     if not found:
@@ -83,4 +78,4 @@ def run(debugger, words):
 
 
 if __name__ == "__main__":
-    sys.exit(lldb_session.ask_once("regions", sys.argv[1:]))
+    sys.exit(main())

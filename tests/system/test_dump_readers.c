@@ -18,8 +18,6 @@
 
 #define READERS TESTS_SOURCE_DIR "/readers/"
 
-enum { LLDB_TIMEOUT_MS = 120000 };
-
 /* What a command printed, at most so much of it. */
 typedef struct output {
     int status;
@@ -36,43 +34,17 @@ static void run(const char *command) {
     last_output.status = pclose(pipe);
 }
 
-/* One LLDB for all the comparisons: to start it takes longer than most of them. */
-static target lldb;
-
-static const char *const lldb_session[] = {"/usr/bin/python3", READERS "lldb_session.py", NULL};
-
-/* Fills last_output as run does. */
-static void ask_lldb(const char *question) {
-    char line[4096];
-    size_t length = 0;
-    target_send(&lldb, question);
-    for (;;) {
-        target_read_line(&lldb, line, sizeof line, LLDB_TIMEOUT_MS);
-        if (sscanf(line, "status %d", &last_output.status) == 1) {
-            break;
-        }
-        const int printed =
-            snprintf(last_output.text + length, sizeof last_output.text - length, "%s\n", line);
-        assert_true(printed > 0 && (size_t)printed < sizeof last_output.text - length);
-        length += (size_t)printed;
-    }
-    last_output.text[length] = '\0';
-    print_message("%s", last_output.text);
-}
-
 static char dump_path[] = "/tmp/procinspect-readers-XXXXXX";
 
-static int set_up(void **state) {
+static int make_dump_file(void **state) {
     const int fd = mkostemp(dump_path, O_CLOEXEC);
     (void)state;
-    lldb = target_start(lldb_session);
     return fd >= 0 ? close(fd) : -1;
 }
 
-static int tear_down(void **state) {
+static int remove_dump_file(void **state) {
     (void)state;
-    const int status = target_end(&lldb, LLDB_TIMEOUT_MS);
-    return unlink(dump_path) != 0 || status != 0;
+    return unlink(dump_path);
 }
 
 static void assert_name_is_comm(pid_t pid, const json_t *thread) {
@@ -121,9 +93,11 @@ static void assert_well_formed(pid_t pid, size_t thread_count) {
 }
 
 static void compare_with_lldb(pid_t pid, const char *options) {
-    char question[512];
-    snprintf(question, sizeof question, "compare %d %s %s\n", (int)pid, dump_path, options);
-    ask_lldb(question);
+    char command[512];
+    snprintf(command, sizeof command, "/usr/bin/python3 " READERS "compare_lldb.py %d %s %s 2>&1",
+             (int)pid, dump_path, options);
+    run(command);
+    print_message("%s", last_output.text);
 }
 
 static void assert_same_in_lldb(pid_t pid, size_t thread_count, const char *options) {
@@ -200,9 +174,11 @@ static void test_host_itself(void **state) {
 }
 
 static void assert_regions_in_lldb(void) {
-    char question[512];
-    snprintf(question, sizeof question, "regions %s\n", dump_path);
-    ask_lldb(question);
+    char command[512];
+    snprintf(command, sizeof command, "/usr/bin/python3 " READERS "lldb_regions.py %s 2>&1",
+             dump_path);
+    run(command);
+    print_message("%s", last_output.text);
     assert_int_equal(last_output.status, 0);
 }
 
@@ -327,5 +303,5 @@ int main(void) {
         cmocka_unit_test(test_file_is_what_read_at_gives),
         cmocka_unit_test(test_comparison_notices),
     };
-    return cmocka_run_group_tests_name("dump_readers", tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("dump_readers", tests, make_dump_file, remove_dump_file);
 }
