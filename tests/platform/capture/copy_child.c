@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <procinspect/dump.h>
@@ -72,4 +73,35 @@ void wait_for_rounds(const test_child *child, uint64_t rounds) {
     uint64_t until = atomic_load(&child->board->words[1]) + rounds;
     while (atomic_load(&child->board->words[1]) < until)
         sleep_ms(1);
+}
+
+void assert_of_one_moment(const pi_snapshot *snapshot, uint64_t memory) {
+    uint64_t before = copy_word_at(snapshot, memory), last = before;
+    for (uint64_t at = 0; at < COPY_LARGE_BYTES; at += COPY_PAGE) {
+        uint64_t word = copy_word_at(snapshot, memory + at);
+        assert_true(word == last || (word + 1 == before && last == before));
+        last = word;
+    }
+}
+
+void assert_few_descriptors_do(const test_child *child, const pi_capture_request *request) {
+    struct rlimit limit, few;
+    unsigned refused = 0;
+    size_t open_now = count_descriptors();
+    getrlimit(RLIMIT_NOFILE, &limit);
+    for (rlim_t left = 0; left < 16; left++) {
+        procinspect_error error;
+        pi_snapshot *snapshot = NULL;
+        few = (struct rlimit){open_now + left, limit.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+        int32_t code = pi_capture(child->process, request, &snapshot, &error);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        if (code != 0 && code != PROCINSPECT_ERROR_NO_RESOURCES)
+            fail_msg("%u left: %d, %s", (unsigned)left, code, error.message);
+        refused += code != 0;
+        pi_snapshot_free(snapshot);
+        assert_int_equal(count_children(child->pid), 0);
+        assert_int_equal(count_descriptors(), open_now);
+    }
+    assert_true(refused > 0 && refused < 16);
 }

@@ -21,4 +21,10 @@ pid_t only_child_of(pid_t pid);
 void writing_body(child_board *board);
 void wait_for_rounds(const test_child *child, uint64_t rounds);
 
+/* All pages of a writing_body are of one round, or of that and the next. */
+void assert_of_one_moment(const pi_snapshot *snapshot, uint64_t memory);
+
+/* However many descriptors are left: it is captured, or the answer says so, and nothing stays. */
+void assert_few_descriptors_do(const test_child *child, const pi_capture_request *request);
+
 #endif

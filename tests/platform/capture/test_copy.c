@@ -20,16 +20,6 @@
 
 #include <procinspect/dump.h>
 
-/* All pages are of one round, or of that and the next. */
-static void assert_of_one_moment(const pi_snapshot *snapshot, uint64_t memory) {
-    uint64_t before = copy_word_at(snapshot, memory), last = before;
-    for (uint64_t at = 0; at < COPY_LARGE_BYTES; at += COPY_PAGE) {
-        uint64_t word = copy_word_at(snapshot, memory + at);
-        assert_true(word == last || (word + 1 == before && last == before));
-        last = word;
-    }
-}
-
 static void test_it_is_of_one_moment(void **state) {
     (void)state;
     skip_unless_children_can_be_traced();

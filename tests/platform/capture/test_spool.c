@@ -100,16 +100,6 @@ static void test_nobody_else_sees_the_file(void **state) {
     child_end(&child);
 }
 
-/* All pages are of one round, or of that and the next. */
-static void assert_of_one_moment(const pi_snapshot *snapshot, uint64_t memory) {
-    uint64_t before = copy_word_at(snapshot, memory), last = before;
-    for (uint64_t at = 0; at < COPY_LARGE_BYTES; at += COPY_PAGE) {
-        uint64_t word = copy_word_at(snapshot, memory + at);
-        assert_true(word == last || (word + 1 == before && last == before));
-        last = word;
-    }
-}
-
 static void test_it_is_of_one_moment(void **state) {
     (void)state;
     skip_unless_children_can_be_traced();
@@ -473,30 +463,12 @@ static void test_it_is_cancelled(void **state) {
     child_end(&child);
 }
 
-/* However many are left: it is taken, or the answer says so. */
 static void test_few_descriptors(void **state) {
-    struct rlimit limit, few;
-    unsigned refused = 0;
     (void)state;
     skip_unless_children_can_be_traced();
     test_child child = child_start(writing_body);
     pi_capture_request request = spool_request();
-    size_t open_now = count_descriptors();
-    getrlimit(RLIMIT_NOFILE, &limit);
-    for (rlim_t left = 0; left < 16; left++) {
-        procinspect_error error;
-        pi_snapshot *snapshot = NULL;
-        few = (struct rlimit){open_now + left, limit.rlim_max};
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-        int32_t code = pi_capture(child.process, &request, &snapshot, &error);
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-        if (code != 0 && code != PROCINSPECT_ERROR_NO_RESOURCES)
-            fail_msg("%u left: %d, %s", (unsigned)left, code, error.message);
-        refused += code != 0;
-        pi_snapshot_free(snapshot);
-        assert_int_equal(count_descriptors(), open_now);
-    }
-    assert_true(refused > 0 && refused < 16);
+    assert_few_descriptors_do(&child, &request);
     wait_for_rounds(&child, 1);
     child_end(&child);
 }
