@@ -218,3 +218,10 @@ void save_dump(procinspect_dump *dump, const char *path) {
     procinspect_stream_free(stream);
     assert_int_equal(close(fd), 0);
 }
+
+void *kill_it(void *argument) {
+    const kill_later *killer = argument;
+    usleep(killer->delay_us);
+    kill(killer->pid, SIGKILL);
+    return NULL;
+}

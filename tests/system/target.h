@@ -44,4 +44,11 @@ procinspect_dump *capture_as(const procinspect_process *process, uint32_t type);
 /* Writes the dump to a file, through a stream. */
 void save_dump(procinspect_dump *dump, const char *path);
 
+/* For pthread_create; the argument is what to kill when, and outlives the thread. */
+typedef struct kill_later {
+    pid_t pid;
+    unsigned delay_us;
+} kill_later;
+void *kill_it(void *argument);
+
 #endif

@@ -279,25 +279,13 @@ static void test_a_process_that_executes(void **state) {
     end_child(pid);
 }
 
-typedef struct kill_later {
-    pid_t pid;
-    useconds_t delay_us;
-} kill_later;
-
-static void *kill_it(void *argument) {
-    const kill_later *killer = argument;
-    usleep(killer->delay_us);
-    kill(killer->pid, SIGKILL);
-    return NULL;
-}
-
 /* At any moment of its capture. */
 static void test_a_process_that_ends(void **state) {
     unsigned taken = 0;
     (void)state;
     for (uint32_t way = PROCINSPECT_DUMP_WAY_HOLD; way <= PROCINSPECT_DUMP_WAY_LIVE; way++)
         for (int i = 0; i < ENDS; i++) {
-            kill_later killer = {start_child(still_body), (useconds_t)(LONGEST_LIFE_US * i / ENDS)};
+            kill_later killer = {start_child(still_body), (unsigned)(LONGEST_LIFE_US * i / ENDS)};
             procinspect_process *process = open_process(context, killer.pid);
             procinspect_dump *dump = NULL;
             procinspect_error error = {0};

@@ -224,24 +224,12 @@ static void test_an_end_right_after_the_hold(void **state) {
 
 /* --- An end at any moment --- */
 
-typedef struct kill_later {
-    pid_t pid;
-    useconds_t delay_us;
-} kill_later;
-
-static void *kill_it(void *argument) {
-    const kill_later *killer = argument;
-    usleep(killer->delay_us);
-    kill(killer->pid, SIGKILL);
-    return NULL;
-}
-
 static void test_an_end_at_any_moment(void **state) {
     unsigned dumps = 0, ended = 0;
     (void)state;
     procinspect_context *context = open_context();
     for (int i = 0; i < KILLS; i++) {
-        kill_later killer = {start_child(stand), (useconds_t)(LONGEST_DELAY_US * i / KILLS)};
+        kill_later killer = {start_child(stand), (unsigned)(LONGEST_DELAY_US * i / KILLS)};
         procinspect_process *process = open_process(context, killer.pid);
         procinspect_dump *dump = NULL;
         procinspect_error error = {0};

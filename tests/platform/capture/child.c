@@ -304,3 +304,13 @@ size_t count_descriptors(void) {
     closedir(directory);
     return count;
 }
+
+void assert_pause_as_permitted(const procinspect_dump_report *report, uint32_t max_pause_ms) {
+    const uint64_t permitted_ns = (uint64_t)max_pause_ms * 1000000;
+    assert_true(report->pause_stop_ns + report->pause_registers_ns + report->pause_memory_ns <
+                permitted_ns);
+    size_t notes = 0;
+    for (size_t i = 0; i < report->note_count; i++)
+        notes += report->notes[i]->kind == PROCINSPECT_DUMP_NOTE_PAUSE_EXCEEDED;
+    assert_int_equal(notes, report->pause_ns > permitted_ns);
+}

@@ -77,4 +77,10 @@ void sleep_ms(int ms);
 size_t count_lines_of(const char *path);
 size_t count_descriptors(void);
 
+/*
+ * What the library does while the process stands is done in time, or not at all. The time that it
+ * then takes the threads to go on is the scheduler's: beyond the permitted it has to be noted.
+ */
+void assert_pause_as_permitted(const procinspect_dump_report *report, uint32_t max_pause_ms);
+
 #endif

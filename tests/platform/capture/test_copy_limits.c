@@ -41,18 +41,6 @@ static void many_body(child_board *board) {
         pause();
 }
 
-/* Beyond what is permitted is only the time that the threads need to go on, and that is noted. */
-static void assert_pause_as_permitted(const procinspect_dump_report *report,
-                                      uint32_t max_pause_ms) {
-    const uint64_t permitted_ns = (uint64_t)max_pause_ms * 1000000;
-    assert_true(report->pause_stop_ns + report->pause_registers_ns + report->pause_memory_ns <
-                permitted_ns);
-    size_t notes = 0;
-    for (size_t i = 0; i < report->note_count; i++)
-        notes += report->notes[i]->kind == PROCINSPECT_DUMP_NOTE_PAUSE_EXCEEDED;
-    assert_int_equal(notes, report->pause_ns > permitted_ns);
-}
-
 /* On a busy machine the kernel may yet be at what it held. */
 static void wait_until_left(pid_t pid, size_t most) {
     for (int i = 0; i < 10000 && count_children(pid) > most; i++)

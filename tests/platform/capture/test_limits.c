@@ -115,21 +115,6 @@ static void many_body(child_board *board) {
         pause();
 }
 
-/*
- * What the library does while the process stands is done in time, or not at all. The time that it
- * then takes the threads to go on is the scheduler's: beyond the permitted it has to be noted.
- */
-static void assert_pause_as_permitted(const procinspect_dump_report *report,
-                                      uint32_t max_pause_ms) {
-    const uint64_t permitted_ns = (uint64_t)max_pause_ms * 1000000;
-    assert_true(report->pause_stop_ns + report->pause_registers_ns + report->pause_memory_ns <
-                permitted_ns);
-    size_t notes = 0;
-    for (size_t i = 0; i < report->note_count; i++)
-        notes += report->notes[i]->kind == PROCINSPECT_DUMP_NOTE_PAUSE_EXCEEDED;
-    assert_int_equal(notes, report->pause_ns > permitted_ns);
-}
-
 static void test_the_pause_is_never_longer_than_permitted(void **state) {
     unsigned late = 0;
     (void)state;
