@@ -8,7 +8,12 @@
 
 /* The course of ending a tree: read, check, ask, hold, kill, look for what escaped. */
 
-enum { STEP_NS = 10000000, LOOK_INTERVAL_NS = 50000000, READING_DESCRIPTORS = 8 };
+enum {
+    STEP_NS = 10000000,
+    LOOK_INTERVAL_NS = 50000000,
+    ENDED_INTERVAL_NS = 500000000,
+    READING_DESCRIPTORS = 8
+};
 
 /* Members, or one that was seized with its parent and hasn't run yet to tell us. */
 static bool is_left(const pi_kill_tree *tree) {
@@ -156,15 +161,19 @@ static bool is_done(pi_kill_tree *tree) {
 static bool kill_now(pi_kill_tree *tree, uint64_t until) {
     for (size_t i = 0; i < tree->member_count; i++) /* parents first: they start no others */
         pi_kill_kill_member(tree, &tree->members[i]);
-    uint64_t step = STEP_NS;
+    uint64_t step = STEP_NS, next_look = raw_now_ns() + ENDED_INTERVAL_NS;
     for (uint64_t now; (now = raw_now_ns()) < until;) {
         if (kill_left(tree) == 0 && !pi_kill_wait(tree, 0) && is_done(tree))
             return true;
-        if (!pi_kill_wait(tree, until - now < step ? until - now : step)) {
-            look_for_ended(tree);
+        bool has_news = pi_kill_wait(tree, until - now < step ? until - now : step);
+        if (!has_news)
             step = step < 8 * STEP_NS ? 2 * step : step;
+        if (!has_news || now >= next_look) { /* others' forks may be news all the time */
+            look_for_ended(tree);
+            next_look = raw_now_ns() + ENDED_INTERVAL_NS;
         }
     }
+    look_for_ended(tree);
     return false;
 }
 

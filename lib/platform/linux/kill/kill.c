@@ -135,13 +135,25 @@ static uint32_t outcome_of(const pi_kill_tree *tree, const pi_kill_member *membe
     return member->was_signalled ? PROCINSPECT_KILL_SURVIVED : PROCINSPECT_KILL_REFUSED;
 }
 
-static const char *text_of(pi_arena *arena, const pi_kill_member *member, uint32_t outcome) {
+static bool is_awake(pi_kill_tree *tree, int32_t pid, int32_t tid) {
+    return pi_kill_thread_state(tree, pid, tid) != 'D';
+}
+
+static const char *why_survived(pi_kill_tree *tree, const pi_kill_member *member) {
+    if (pi_kill_has_ended(tree, member->pid))
+        return "SIGKILL was sent, and it ended after the time limit; nothing is left to be done.";
+    if (!pi_kill_each_thread(tree, member->pid, is_awake))
+        return "SIGKILL was sent, and it hasn't ended yet: it waits in the kernel for a device or "
+               "a file system (state D), or for memory; it ends when that answers.";
+    return "SIGKILL was sent, and it was still ending when the time limit passed: the machine is "
+           "busy, or much memory has to be freed; look again, or allow more time (timeout_ms).";
+}
+
+static const char *text_of(pi_arena *arena, pi_kill_tree *tree, const pi_kill_member *member,
+                           uint32_t outcome) {
     char text[256];
     if (outcome == PROCINSPECT_KILL_SURVIVED)
-        snprintf(
-            text, sizeof text,
-            "SIGKILL was sent, and it hasn't ended yet: it waits in the kernel for a device or a "
-            "file system (state D), or for memory; it ends when that answers.");
+        snprintf(text, sizeof text, "%s", why_survived(tree, member));
     else if (outcome == PROCINSPECT_KILL_REFUSED && member->is_other_users)
         snprintf(text, sizeof text,
                  "It belongs to another user, and the host allows its own user's processes only; "
@@ -157,13 +169,14 @@ static const char *text_of(pi_arena *arena, const pi_kill_member *member, uint32
     return pi_arena_copy(arena, text, strlen(text));
 }
 
-static bool fill_item(pi_arena *arena, procinspect_kill_item *item, const pi_kill_member *member,
-                      uint32_t outcome) {
+static bool fill_item(pi_arena *arena, procinspect_kill_item *item, pi_kill_tree *tree,
+                      const pi_kill_member *member) {
+    uint32_t outcome = outcome_of(tree, member);
     item->pid = member->pid;
     item->parent_pid = member->parent_pid;
     item->outcome = outcome;
     item->name = pi_utf8_repair(arena, member->name, strlen(member->name));
-    item->text = text_of(arena, member, outcome);
+    item->text = text_of(arena, tree, member, outcome);
     bool needs_text = outcome == PROCINSPECT_KILL_SURVIVED || outcome == PROCINSPECT_KILL_REFUSED;
     return item->name != NULL && (!needs_text || item->text != NULL);
 }
@@ -207,8 +220,8 @@ static void count_outcome(procinspect_kill_report *report, uint32_t outcome) {
     report->escaped_count += outcome == PROCINSPECT_KILL_ESCAPED;
 }
 
-static int32_t fill_report(const pi_kill_tree *tree, pi_arena *arena,
-                           procinspect_kill_report *report, procinspect_error *error) {
+static int32_t fill_report(pi_kill_tree *tree, pi_arena *arena, procinspect_kill_report *report,
+                           procinspect_error *error) {
     size_t count = tree->member_count + tree->escaped_count;
     procinspect_kill_item *items = pi_arena_alloc_array(arena, count, sizeof *items);
     const procinspect_kill_item **pointers = pi_arena_alloc_array(arena, count, sizeof *pointers);
@@ -218,8 +231,7 @@ static int32_t fill_report(const pi_kill_tree *tree, pi_arena *arena,
     for (size_t i = 0; complete && i < count; i++) {
         pointers[i] = &items[i];
         if (i < tree->member_count)
-            complete =
-                fill_item(arena, &items[i], &tree->members[i], outcome_of(tree, &tree->members[i]));
+            complete = fill_item(arena, &items[i], tree, &tree->members[i]);
         else
             complete = fill_escaped(arena, &items[i], tree, &tree->escaped[i - tree->member_count]);
         count_outcome(&filled, items[i].outcome);

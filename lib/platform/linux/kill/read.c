@@ -14,6 +14,8 @@
 
 enum { PATH_CAPACITY = 64, FILE_CAPACITY = 2048, ENTRIES_CAPACITY = 8192, EVENTS_INTERVAL = 32 };
 
+enum { MOST_MISLED = 8 };
+
 static const uint64_t replacement_limit_ns = UINT64_C(1000000000); /* of moments, mostly */
 
 static char *put_text(char *at, const char *text) {
@@ -105,11 +107,28 @@ static bool is_between_threads(const pi_kill_process *process) {
     return process->thread_count == 0 || process->state == 'X';
 }
 
+static bool is_gone(long result) {
+    return result == -ENOENT || result == -ESRCH;
+}
+
+/* A name that is looked up for the first time while another thread of its process takes the first
+ * one's place may lead to the one that goes, and then to nobody (Linux 6.18: twice in 138,000),
+ * though the process is there as ever. */
+static long read_stat(const pi_kill_tree *tree, int32_t pid, char bytes[FILE_CAPACITY]) {
+    long length = pi_kill_read_file(tree, pid, "/stat", bytes, FILE_CAPACITY);
+    for (int misled = 0; is_gone(length) && misled < MOST_MISLED; misled++) {
+        if (raw_call(SYS_kill, pid, 0, 0, 0) == -ESRCH)
+            return length;
+        length = pi_kill_read_file(tree, pid, "/stat", bytes, FILE_CAPACITY);
+    }
+    return length;
+}
+
 int pi_kill_read_process(const pi_kill_tree *tree, int32_t pid, pi_kill_process *process) {
     char bytes[FILE_CAPACITY];
     uint64_t until = 0;
     do {
-        long length = pi_kill_read_file(tree, pid, "/stat", bytes, sizeof bytes);
+        long length = read_stat(tree, pid, bytes);
         if (length < 0)
             return (int)length;
         process->pid = pid;
@@ -176,10 +195,6 @@ static int32_t next_number(numbers *list) {
         if (number > 0)
             return number;
     }
-}
-
-static bool is_gone(long result) {
-    return result == -ENOENT || result == -ESRCH;
 }
 
 int pi_kill_read_all(pi_kill_tree *tree) {
@@ -295,9 +310,10 @@ bool pi_kill_has_ended(pi_kill_tree *tree, int32_t pid) {
         return is_gone(result);
     if (process.state != 'Z' || process.thread_count == 1)
         return process.state == 'Z';
-    /* The first thread may have ended before the others. */
+    /* The first thread may have ended before the others. One of them may take its place in execve
+     * just now, and both be seen as the dead one; it is the first then. */
     return pi_kill_each_thread(tree, pid, is_dead_thread) &&
-           tree->listed_thread_count >= process.thread_count;
+           tree->listed_thread_count >= process.thread_count && is_dead_thread(tree, pid, pid);
 }
 
 int32_t pi_kill_read_status(const pi_kill_tree *tree, int32_t tid, const char *key) {
