@@ -14,6 +14,8 @@
 #include "platform/linux/living.h"
 #include "platform/linux/status.h"
 
+enum { MOST_MISLED = 8 };
+
 const char pi_zombie_reason[] = "The process has ended and waits for its parent to take notice (a "
                                 "zombie): it has no memory and "
                                 "no program any more.";
@@ -177,12 +179,28 @@ static int32_t open_pidfd(pi_process *process, procinspect_error *error) {
     return PROCINSPECT_OK;
 }
 
+/* A directory that is looked up while another thread of its process takes the first one's place
+ * (execve) may be of the one that goes, though the process is there as ever. */
+static bool is_of_replaced_thread(const pi_process *process, int stat_result, const pi_stat *stat) {
+    return (stat_result == -ESRCH || (stat_result == 0 && stat->state == 'X')) &&
+           process->pidfd >= 0 &&
+           (syscall(SYS_pidfd_send_signal, process->pidfd, 0, NULL, 0) == 0 || errno == EPERM);
+}
+
 /* What is read through the directory after the pidfd was opened shows that both are the same
  * process's. */
 static int32_t identify(pi_process *process, procinspect_error *error) {
     pi_stat_text text;
     pi_stat stat;
     int result = pi_stat_read(process->directory, "stat", &text, &stat);
+    for (int misled = 0; misled < MOST_MISLED && is_of_replaced_thread(process, result, &stat);
+         misled++) {
+        pi_close(process->directory);
+        int32_t code = open_directory(process, error);
+        if (code != PROCINSPECT_OK)
+            return code;
+        result = pi_stat_read(process->directory, "stat", &text, &stat);
+    }
     if (result == -ESRCH || result == -ENOENT)
         return not_running(process->pid, -result, error);
     if (result != 0)
