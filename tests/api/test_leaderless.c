@@ -70,10 +70,10 @@ static void live_in_a_chain(void) {
     start_thread(start_the_next);
 }
 
-static void wait_for_main_thread(pid_t pid, char state) {
+static void wait_for_thread(pid_t pid, int tid, char state) {
     char path[64], text[512] = "";
     const char *name_end = NULL;
-    snprintf(path, sizeof path, "/proc/%d/task/%d/stat", (int)pid, (int)pid);
+    snprintf(path, sizeof path, "/proc/%d/task/%d/stat", (int)pid, tid);
     for (int tries = 0; tries < 10000 && (name_end == NULL || name_end[2] != state); tries++) {
         usleep(1000);
         FILE *file = fopen(path, "r");
@@ -89,13 +89,27 @@ static void wait_for_main_thread(pid_t pid, char state) {
 /* A child that has said it is ready has yet to close what it said so through. */
 static pid_t start_and_fall_asleep(void (*body)(void)) {
     pid_t pid = child_start(body);
-    wait_for_main_thread(pid, 'S');
+    wait_for_thread(pid, pid, 'S');
+    return pid;
+}
+
+/* With two threads besides, which have yet to begin when they have been started. */
+static pid_t start_sleeping_threads(void) {
+    pid_t pid = start_and_fall_asleep(wait_in_threads);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *tasks = opendir(path);
+    assert_non_null(tasks);
+    for (struct dirent *entry; (entry = readdir(tasks)) != NULL;)
+        if (entry->d_name[0] != '.')
+            wait_for_thread(pid, atoi(entry->d_name), 'S');
+    closedir(tasks);
     return pid;
 }
 
 static void end_main_thread(pid_t pid) {
     assert_int_equal(syscall(SYS_tgkill, pid, pid, SIGUSR1), 0);
-    wait_for_main_thread(pid, 'Z');
+    wait_for_thread(pid, pid, 'Z');
 }
 
 /* --- Before and after --- */
@@ -172,7 +186,7 @@ static void same_members(const procinspect_process_info *before,
 
 static void everything_is_told_as_before(void **state) {
     (void)state;
-    pid_t pid = start_and_fall_asleep(wait_in_threads);
+    pid_t pid = start_sleeping_threads();
     const procinspect_process_info *before = info_of(context, pid, 0);
     end_main_thread(pid);
     const procinspect_process_info *after = info_of(context, pid, 0);
@@ -211,7 +225,7 @@ static void a_listing_tells_it_as_before(void **state) {
                                      PROCINSPECT_PROCESS_ENVIRONMENT,
                                      PROCINSPECT_PROCESS_SITE_ROLE,
                                      PROCINSPECT_PROCESS_BASIC};
-    pid_t pid = start_and_fall_asleep(wait_in_threads);
+    pid_t pid = start_sleeping_threads();
     const procinspect_process_info *before = info_of(context, pid, 0);
     end_main_thread(pid);
     procinspect_process_query query;
@@ -249,7 +263,7 @@ static void a_listing_tells_it_as_before(void **state) {
 /* When the others have ended, too, it is a zombie like any other. */
 static void its_end(void **state) {
     (void)state;
-    pid_t pid = start_and_fall_asleep(wait_in_threads);
+    pid_t pid = start_sleeping_threads();
     siginfo_t ended;
     end_main_thread(pid);
     kill(pid, SIGKILL);
