@@ -2,6 +2,7 @@
 #ifndef PI_DUMP_IMAGE_H
 #define PI_DUMP_IMAGE_H
 
+#include "dump/redaction.h"
 #include "model/snapshot.h"
 
 /*
@@ -16,6 +17,9 @@ uint64_t pi_image_size_bytes(const pi_image *image);
 /* As procinspect_dump_read_at. */
 int32_t pi_image_read_at(const pi_image *image, uint64_t offset, void *buffer, size_t capacity,
                          size_t *length, procinspect_error *error);
+
+/* From now on the file is read with these values masked. Borrowed: it must outlive the image. */
+void pi_image_redact(pi_image *image, const pi_redaction *redaction);
 
 void pi_image_free(pi_image *image);
 

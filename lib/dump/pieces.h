@@ -26,6 +26,7 @@ struct pi_image {
     size_t piece_count;
     unsigned char *own_bytes;
     const pi_memory_source *source;
+    const pi_redaction *redaction; /* NULL: nothing is masked */
 };
 
 #endif
