@@ -85,8 +85,8 @@ typedef struct procinspect_context_options {
     const char *proc_root;
     /* Environment variables whose values never leave the library; compared without regard to case,
      * `*` at the start or end of a name matches any text there, elsewhere it is refused. The values
-     * behind PROCINSPECT_PROCESS_WEB_JOB are held back likewise. Dumps of a context that names any
-     * are UNSUPPORTED in this version, since their stacks hold the values. Copied. */
+     * behind PROCINSPECT_PROCESS_WEB_JOB are held back likewise. In dumps they are masked wherever
+     * they stand, as PROCINSPECT_DUMP_REDACT (dump.h) says. Copied. */
     const char *const *redacted_names;
     size_t redacted_name_count;
     procinspect_authorize_callback authorize; /* NULL: no further question */

@@ -25,7 +25,8 @@ extern "C" {
  *   GET                  /api/processes/{id}/threads, …/threads/{tid}
  *   GET                  /api/processes/{id}/modules, …/modules/{base}
  *   GET                  /api/processes/{id}/environments/{filter}   ?redact=true
- *   GET                  /api/processes/{id}/dump    ?dumpType=N&format=raw|zip&dryRun=true
+ *   GET                  /api/processes/{id}/dump    ?dumpType=N&format=raw|zip
+ *                                                    &dryRun=true&redact=true
  *   any                  /api/processes/{id}/profile/start, …/stop   501: there is no profiler
  *
  * with /api/diagnostics/processes and /diagnostics/processes as aliases, HEAD wherever GET is (on
@@ -33,7 +34,8 @@ extern "C" {
  * the end accepted. {id} is a decimal pid, 0 for the host's own process (404 with another
  * proc_root), -1 for the main site. Segments are percent-decoded; case is ignored in routes, query
  * names, booleans, `all` and `format`. This version answers 501 to a dumpType with other bits than
- * dump.h names, to format=core (and zip where the build left it out) and to redact on a dump.
+ * dump.h names and to format=core (and zip where the build left it out). redact=true on a dump is
+ * PROCINSPECT_DUMP_REDACT of dump.h.
  *
  * dryRun=true on a dump answers what the dump would be, as JSON (procinspect_json_dump_estimate):
  * nothing is stopped, and what would be refused is refused as the dump would be, but for 429. The

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -12,10 +13,14 @@
 #include <procinspect/json.h>
 
 #include "api/context.h"
+#include "api/dump_redaction.h"
 #include "base/error.h"
 #include "base/options.h"
 #include "dump/image.h"
 #include "dump/reader_limits.h"
+
+/* That the dump is too large for some readers, and what is redacted in it. */
+enum { MOST_OWN_NOTES = 2 };
 
 struct procinspect_dump {
     atomic_int references;
@@ -23,10 +28,11 @@ struct procinspect_dump {
     pi_snapshot *snapshot;        /* the report is its report */
     pi_image *image;
     pi_support_origin *support_origin; /* for zips of it */
-    /* One more note than the capture made, where the dump is too large for some readers. */
+    pi_dump_redaction redaction;
+    /* The capture's notes and ours. */
     const procinspect_dump_note **notes;
-    procinspect_dump_note reader_note;
-    char reader_note_text[256];
+    procinspect_dump_note own_notes[MOST_OWN_NOTES];
+    char own_note_texts[MOST_OWN_NOTES][256];
 };
 
 static uint64_t monotonic_ns(void) {
@@ -79,6 +85,7 @@ void procinspect_dump_free(procinspect_dump *dump) {
     pi_image_free(dump->image);
     pi_support_origin_close(dump->support_origin);
     pi_snapshot_free(dump->snapshot);
+    pi_redaction_free(dump->redaction.values);
     free(dump->notes);
     atomic_fetch_sub(&dump->context->dump_count, 1);
     procinspect_context_free(dump->context);
@@ -88,9 +95,10 @@ void procinspect_dump_free(procinspect_dump *dump) {
 /* May this be done, to this process, by this version? */
 static int32_t check(const procinspect_process *process, const procinspect_dump_options *options,
                      procinspect_error *error) {
-    uint32_t unknown = options->flags & ~(uint32_t)(PROCINSPECT_DUMP_ONLY_CHECK |
-                                                    PROCINSPECT_DUMP_SHARED_WHILE_STOPPED |
-                                                    PROCINSPECT_DUMP_WITHOUT_DONTDUMP);
+    uint32_t unknown =
+        options->flags &
+        ~(uint32_t)(PROCINSPECT_DUMP_ONLY_CHECK | PROCINSPECT_DUMP_SHARED_WHILE_STOPPED |
+                    PROCINSPECT_DUMP_WITHOUT_DONTDUMP | PROCINSPECT_DUMP_REDACT);
     if (unknown != 0 || options->reserved != 0)
         return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
                             "procinspect_dump_options: flags has unknown bits (0x%x) or reserved "
@@ -105,11 +113,6 @@ static int32_t check(const procinspect_process *process, const procinspect_dump_
         return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
                             "A context with a proc_root of its own can only look; use one without "
                             "proc_root to take dumps.");
-    if (process->context->options.redacted_name_count != 0)
-        return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
-                            "This version cannot take the context's redacted_names out of a "
-                            "process's memory, so it takes no dump; use a context without "
-                            "redacted_names where a dump may hold the whole environment.");
     if (options->way > PROCINSPECT_DUMP_WAY_LIVE)
         return pi_error_set(
             error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
@@ -126,20 +129,33 @@ static uint64_t tighter(uint64_t one, uint64_t other) {
     return one < other ? one : other;
 }
 
-static int32_t add_reader_note(procinspect_dump *dump, procinspect_error *error) {
+static void add_note(procinspect_dump *dump, size_t place, uint32_t kind) {
     procinspect_dump_report *report = &dump->snapshot->report;
-    if (!pi_minidump_exceeds_readers(dump->snapshot, dump->reader_note_text,
-                                     sizeof dump->reader_note_text))
-        return PROCINSPECT_OK;
-    dump->notes = calloc(report->note_count + 1, sizeof *dump->notes);
+    dump->own_notes[place] =
+        (procinspect_dump_note){.kind = kind, .text = dump->own_note_texts[place]};
+    dump->notes[report->note_count++] = &dump->own_notes[place];
+}
+
+static int32_t add_notes(procinspect_dump *dump, procinspect_error *error) {
+    procinspect_dump_report *report = &dump->snapshot->report;
+    dump->notes = calloc(report->note_count + MOST_OWN_NOTES, sizeof *dump->notes);
     if (dump->notes == NULL)
         return pi_error_no_memory(error);
     for (size_t i = 0; i < report->note_count; i++)
         dump->notes[i] = report->notes[i];
-    dump->reader_note = (procinspect_dump_note){.kind = PROCINSPECT_DUMP_NOTE_LEFT_OUT,
-                                                .text = dump->reader_note_text};
-    dump->notes[report->note_count++] = &dump->reader_note;
     report->notes = dump->notes;
+    if (pi_minidump_exceeds_readers(dump->snapshot, dump->own_note_texts[0],
+                                    sizeof dump->own_note_texts[0]))
+        add_note(dump, 0, PROCINSPECT_DUMP_NOTE_LEFT_OUT);
+    if (dump->redaction.values == NULL)
+        return PROCINSPECT_OK;
+    snprintf(
+        dump->own_note_texts[1], sizeof dump->own_note_texts[1],
+        "The values of %zu environment variables are '%c' here, wherever they stand, and so is "
+        "what stands behind their names; values of less than %d bytes are looked for only "
+        "there.",
+        dump->redaction.variable_count, PI_REDACTION_MASK, PI_REDACTION_LEAST_VALUE);
+    add_note(dump, 1, PROCINSPECT_DUMP_NOTE_REDACTED);
     return PROCINSPECT_OK;
 }
 
@@ -174,8 +190,10 @@ static int32_t lay_out(procinspect_dump *dump, uint64_t started_ns, uint64_t max
         if (code != PROCINSPECT_OK)
             return code;
         uint64_t size = pi_image_size_bytes(dump->image);
-        if (size == report->size_bytes)
+        if (size == report->size_bytes) {
+            pi_image_redact(dump->image, dump->redaction.values);
             return PROCINSPECT_OK;
+        }
         report->size_bytes = size;
         if (report->total_ns == 0)
             report->total_ns = monotonic_ns() - started_ns;
@@ -230,14 +248,17 @@ static int32_t capture(procinspect_dump *dump, const procinspect_process *proces
                        procinspect_error *error) {
     uint64_t started_ns = monotonic_ns();
     uint64_t max_bytes;
-    int32_t code = PROCINSPECT_OK;
-    if (!only_predict)
+    int32_t code = pi_dump_redaction_begin(&dump->redaction, process,
+                                           (options->flags & PROCINSPECT_DUMP_REDACT) != 0, error);
+    if (code == PROCINSPECT_OK && !only_predict)
         code = pi_support_origin_open(process->platform, &dump->support_origin, error);
     if (code == PROCINSPECT_OK)
         code = take_snapshot(process, options, only_predict, &max_bytes, &dump->snapshot, error);
-    if (code != PROCINSPECT_OK)
-        return code;
-    code = add_reader_note(dump, error);
+    if (code == PROCINSPECT_OK && !only_predict)
+        code = pi_dump_redaction_finish(&dump->redaction,
+                                        dump->snapshot->texts[PI_TEXT_ENVIRONMENT], error);
+    if (code == PROCINSPECT_OK)
+        code = add_notes(dump, error);
     if (code == PROCINSPECT_OK)
         code = lay_out(dump, started_ns, max_bytes, error);
     return code;
@@ -312,6 +333,7 @@ typedef struct held_estimate {
 static void estimate_free(held_estimate *estimate) {
     pi_image_free(estimate->dump.image);
     pi_snapshot_free(estimate->dump.snapshot);
+    pi_redaction_free(estimate->dump.redaction.values);
     free(estimate->dump.notes);
     free(estimate);
 }

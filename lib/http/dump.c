@@ -79,14 +79,11 @@ static void stream_options_init(procinspect_dump_stream_options *options,
 /* Types are procinspect_dump_capture's to refuse, behind the host's policy. */
 static int32_t check_supported(const pi_http_exchange *exchange, const dump_request *request,
                                procinspect_error *error) {
-    static const char remedy[] = "this version takes dumps with format=raw or zip";
     if (request->format->content_type == NULL)
         return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
-                            "format=%s is not supported yet; %s.", request->format->name, remedy);
-    if (request->redact)
-        return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
-                            "redact=true on a dump is not supported yet; %s and without it.",
-                            remedy);
+                            "format=%s is not supported yet; this version takes dumps with "
+                            "format=raw or zip.",
+                            request->format->name);
     procinspect_dump_stream_options options;
     stream_options_init(&options, exchange, request);
     return procinspect_dump_stream_options_check(&options, error);
@@ -136,6 +133,7 @@ static procinspect_dump_options dump_options(const pi_http_exchange *exchange,
     procinspect_dump_options options;
     procinspect_dump_options_init(&options, sizeof options);
     options.type = request->type;
+    options.flags = request->redact ? PROCINSPECT_DUMP_REDACT : 0;
     options.cancellation = exchange->request.cancellation;
     return options;
 }
@@ -145,7 +143,8 @@ static procinspect_dump_options dump_options(const pi_http_exchange *exchange,
 static int32_t capture_and_answer(pi_http_exchange *exchange, const procinspect_process *process,
                                   const dump_request *request, procinspect_error *error) {
     procinspect_dump_options options = dump_options(exchange, request);
-    options.flags = exchange->is_head ? PROCINSPECT_DUMP_ONLY_CHECK : 0;
+    if (exchange->is_head)
+        options.flags |= PROCINSPECT_DUMP_ONLY_CHECK;
     procinspect_dump *dump;
     int32_t code = procinspect_dump_capture(process, &options, &dump, error);
     if (code != PROCINSPECT_OK || exchange->is_head)

@@ -20,6 +20,8 @@ static const char *note_kind(uint32_t kind) {
         return "pause_exceeded";
     case PROCINSPECT_DUMP_NOTE_NOT_COUNTED:
         return "not_counted";
+    case PROCINSPECT_DUMP_NOTE_REDACTED:
+        return "redacted";
     default:
         return "other";
     }

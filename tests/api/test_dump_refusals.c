@@ -242,24 +242,6 @@ static void a_recorded_tree_can_only_be_looked_at(void **state) {
     assert_int_equal(system(command), 0);
 }
 
-static void what_must_be_redacted_is_not_dumped(void **state) {
-    (void)state;
-    static const char *const names[] = {"*TOKEN"};
-    procinspect_context_options options;
-    procinspect_context *context;
-    procinspect_error error;
-    procinspect_context_options_init(&options, sizeof options);
-    options.allow = PROCINSPECT_ALLOW_DUMP | PROCINSPECT_ALLOW_ENVIRONMENT;
-    options.redacted_names = names;
-    options.redacted_name_count = 1;
-    assert_int_equal(procinspect_context_new(&options, &context, NULL), 0);
-    procinspect_process *process = open_process(context, target_pid);
-    assert_refused(process, NULL, PROCINSPECT_ERROR_UNSUPPORTED, &error);
-    assert_non_null(strstr(error.message, "redacted_names"));
-    procinspect_process_free(process);
-    procinspect_context_free(context);
-}
-
 static void a_process_that_has_ended(void **state) {
     (void)state;
     procinspect_context *context = context_with(PROCINSPECT_ALLOW_DUMP, 1, 0);
@@ -283,7 +265,6 @@ int main(void) {
         cmocka_unit_test(what_turns_out_too_large_by_copy),
         cmocka_unit_test(what_is_only_checked_is_not_stopped),
         cmocka_unit_test(a_recorded_tree_can_only_be_looked_at),
-        cmocka_unit_test(what_must_be_redacted_is_not_dumped),
         cmocka_unit_test(a_process_that_has_ended),
     };
     return cmocka_run_group_tests(tests, start_target, end_target);

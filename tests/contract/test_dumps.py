@@ -157,6 +157,33 @@ class Dumps(ContractCase):
             for each in asking:
                 each.result()
 
+    def test_redact(self):
+        variables = {"API_TOKEN": "a-token-of-this-test", "PLAIN": "a-plain-value", "N": "12345"}
+        target = self.start(["/bin/sleep", "600"], env=variables)
+        wait_until(lambda: read_proc(target.pid, "comm") == b"sleep\n")
+        entries = {name: f"\0{name}={value}\0".encode() for name, value in variables.items()}
+        hidden = {
+            name: f"\0{name}={'*' * len(value)}\0".encode() for name, value in variables.items()
+        }
+        path = f"?dumpType={0x2:#x}"
+        whole = self.get_dump(target.pid, path).body
+        self.assertTrue(all(entry in whole for entry in entries.values()))
+        answer = self.get_dump(target.pid, path + "&redact=true")
+        redacted = answer.body
+        for name, value in variables.items():
+            self.assertIn(hidden[name], redacted)
+            self.assertNotIn(entries[name], redacted)
+            if len(value) >= 8:
+                self.assertNotIn(value.encode(), redacted)
+        self.assertIn(b'"kind":"redacted"', redacted)
+        self.assertEqual(check_minidump(self.save(answer))["violations"], [])
+        host = Host("--allow", "dump", "--redact", "*token")
+        self.addCleanup(host.stop)
+        named = self.get_dump(target.pid, path, host=host).body
+        self.assertIn(entries["PLAIN"], named)
+        self.assertIn(entries["N"], named)
+        self.assertNotIn(variables["API_TOKEN"].encode(), named)
+
     def test_head_stops_nothing_and_names_no_length(self):
         target = self.start_threads(1)
         answer = self.host.get(f"/api/processes/{target.pid}/dump", method="HEAD")

@@ -24,7 +24,6 @@ static void types_are_checked(void **state) {
                    "0x1000 (WithThreadInfo), 0x20000 (IgnoreInaccessibleMemory).");
     assert_refused(http, dump_target("?format=core"), 501, "core");
     assert_refused(http, dump_target("?format=gzip"), 400, "raw, zip or core");
-    assert_refused(http, dump_target("?redact=true"), 501, "redact");
     assert_refused(http, dump_target("?dumpType=33554434"), 400, "0x2000000");
     assert_refused(http, dump_target("?dumpType=0xffffffff"), 400, "0xfe000000");
     assert_refused(http, dump_target("?dumpType=mini"), 400, "dumpType is 'mini'");
@@ -53,17 +52,6 @@ static void the_callback_can_refuse(void **state) {
     options.authorize = refuse_dumps;
     procinspect_http *http = make_handler(&options, NULL);
     assert_refused(http, dump_target(""), 403, "callback");
-    procinspect_http_free(http);
-}
-
-static void a_context_that_redacts_takes_none(void **state) {
-    (void)state;
-    static const char *const names[] = {"*TOKEN"};
-    procinspect_context_options options = permissive_options();
-    options.redacted_names = names;
-    options.redacted_name_count = 1;
-    procinspect_http *http = make_handler(&options, NULL);
-    assert_refused(http, dump_target(""), 501, "redacted_names");
     procinspect_http_free(http);
 }
 
@@ -181,7 +169,6 @@ int main(void) {
         cmocka_unit_test(types_are_checked),
         cmocka_unit_test(dumps_have_to_be_allowed),
         cmocka_unit_test(the_callback_can_refuse),
-        cmocka_unit_test(a_context_that_redacts_takes_none),
         cmocka_unit_test(a_process_of_another_user_is_refused),
         cmocka_unit_test(a_process_that_may_not_be_traced_is_refused),
         cmocka_unit_test(a_zombie_is_not_found),
