@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Does LLDB see the same in a minidump as it sees attached to the live process?
 
-usage: compare_lldb.py PID DUMP [--own-thread TID]
+usage: compare_lldb.py PID DUMP [--own-thread TID] [--values FILE]
 
 The threads must stand still, since the process is looked at after the dump was taken. Compared are
 the ids of the threads, every frame of every backtrace (pc, function, module), and the modules
@@ -10,6 +10,12 @@ Prints the differences and exits 1, or prints one line.
 
 --own-thread: the thread that took the dump of its own process. It has moved on since, so only its
 frames outside of main are compared, and that the dump shows it inside of the capture.
+
+--values: what the process itself says of its values, a line for each: how to ask for it, what to ask
+for, and what LLDB is to show of it in the dump, with tabs between. How: `variable`, a path as `frame
+variable` takes it, in the innermost frame that has the program's own code; `global`, the same of a
+global variable as the type that its object has; `expression`, one of C++; `typed`, the same, to be
+left out where LLDB knows no PyObject. {NAME} is the address of a symbol.
 
 The script runs itself inside of lldb-19, whose Python knows LLDB.
 """
@@ -23,6 +29,8 @@ import tempfile
 
 VDSO_NAMES = ("[vdso]", "linux-gate.so")  # LLDB's own, its address may follow; Breakpad's
 COPY = re.compile(r" \(copy \d+\)$")  # a library that is there twice; live, LLDB knows one
+SYMBOL = re.compile(r"{([\w.]+)}")
+GLOBAL = re.compile(r"([\w:]+)(.*)")
 DIFFERENCES_SHOWN_MAX = 40
 CAPTURE_FUNCTION = "procinspect_dump_capture"
 
@@ -79,6 +87,7 @@ def load(debugger, path):
         raise RuntimeError(f"opening {path}: {error.GetCString()}")
     view = View(process)
     view.pid = process.GetProcessID()
+    view.target = target
     return view
 
 
@@ -147,18 +156,75 @@ def compare_threads(live, dump, own_thread):
         yield from compare(tid, live.threads[tid], dump.threads[tid])
 
 
-def compare(debugger, pid, path, own_thread):
+class Values:
+    """What LLDB shows of variables and expressions in the dump."""
+
+    def __init__(self, target):
+        import lldb
+
+        self.target = target
+        self.options = lldb.SBExpressionOptions()
+        self.options.SetLanguage(lldb.eLanguageTypeC_plus_plus)
+        self.dynamic = lldb.eDynamicDontRunTarget
+        self.frame = self.own_frame(target.GetProcess())
+        self.has_types = target.FindFirstType("PyObject").IsValid()
+
+    def own_frame(self, process):
+        """The main thread's, of the program that it runs."""
+        program = self.target.GetExecutable().GetFilename()
+        for frame in process.GetThreadByID(process.GetProcessID()):
+            if frame.GetModule().GetFileSpec().GetFilename() == program:
+                return frame
+        return process.GetSelectedThread().GetSelectedFrame()
+
+    def address_of(self, match):
+        for context in self.target.FindSymbols(match[1]):
+            return str(context.GetSymbol().GetStartAddress().GetLoadAddress(self.target))
+        return match[0]
+
+    def show(self, how, what):
+        if how == "variable":
+            value = self.frame.GetValueForVariablePath(what)
+        elif how == "global":
+            name, path = GLOBAL.match(what).groups()
+            value = self.target.FindFirstGlobalVariable(name).GetDynamicValue(self.dynamic)
+            value = value.GetValueForExpressionPath(path) if path else value
+        else:
+            what = SYMBOL.sub(self.address_of, what)
+            value = self.target.EvaluateExpression(what, self.options)
+        return value.GetSummary() or value.GetValue() or str(value.GetError())
+
+
+def compare_values(target, path):
+    """The differences, and of how many"""
+    values, count, differences = Values(target), 0, []
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            how, what, expected = line.rstrip("\n").split("\t")
+            if how == "typed" and not values.has_types:
+                continue
+            count += 1
+            shown = values.show(how, what)
+            if shown != expected:
+                differences.append(f"{how} {what}: {shown}, the process has {expected}")
+    return differences, count
+
+
+def compare(debugger, pid, path, own_thread, values):
     debugger.SetAsync(False)
     live, dump = attach(debugger, pid), load(debugger, path)
     differences = [] if dump.pid == pid else [f"process id {dump.pid}, live {pid}"]
     differences += compare_modules(live, dump)
     differences += compare_threads(live, dump, own_thread)
     frames = sum(len(frames) for frames in dump.threads.values())
+    found, value_count = compare_values(dump.target, values) if values else ([], None)
+    differences += found
     return {
         "differences": differences,
         "threads": len(dump.threads),
         "modules": len(dump.modules),
         "frames": frames,
+        "values": value_count,
     }
 
 
@@ -166,7 +232,13 @@ def __lldb_init_module(debugger, _):
     """LLDB calls this when it imports the script."""
     arguments = json.loads(os.environ["COMPARE_LLDB_ARGUMENTS"])
     try:
-        result = compare(debugger, arguments["pid"], arguments["dump"], arguments["own_thread"])
+        result = compare(
+            debugger,
+            arguments["pid"],
+            arguments["dump"],
+            arguments["own_thread"],
+            arguments["values"],
+        )
     except RuntimeError as error:
         result = {"differences": [str(error)]}
     with open(arguments["result"], "w", encoding="utf-8") as file:
@@ -207,10 +279,12 @@ def main():
     parser.add_argument("pid", type=int)
     parser.add_argument("dump")
     parser.add_argument("--own-thread", type=int)
+    parser.add_argument("--values")
     result = run_in_lldb(parser.parse_args())
     differences = result["differences"]
     if not differences:
-        counts = (f"{result[name]} {name}" for name in ("threads", "modules", "frames"))
+        names = [name for name in ("threads", "modules", "frames", "values") if result[name] is not None]
+        counts = (f"{result[name]} {name}" for name in names)
         print(f"lldb: {', '.join(counts)} match")
         return 0
     for difference in differences[:DIFFERENCES_SHOWN_MAX]:

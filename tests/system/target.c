@@ -185,15 +185,16 @@ static bool yama_restricts(void) {
 }
 
 procinspect_dump *capture(const procinspect_process *process) {
-    return capture_as(process, PROCINSPECT_DUMP_TYPE_NORMAL);
+    return capture_as(process, PROCINSPECT_DUMP_TYPE_NORMAL, PROCINSPECT_DUMP_WAY_AUTO);
 }
 
-procinspect_dump *capture_as(const procinspect_process *process, uint32_t type) {
+procinspect_dump *capture_as(const procinspect_process *process, uint32_t type, uint32_t way) {
     procinspect_dump *dump = NULL;
     procinspect_dump_options options;
     procinspect_error error = {0};
     procinspect_dump_options_init(&options, sizeof options);
     options.type = type;
+    options.way = way;
     const int32_t result = procinspect_dump_capture(process, &options, &dump, &error);
     if (result == PROCINSPECT_ERROR_PERMISSION && yama_restricts()) {
         print_message("Yama keeps this user from tracing: %s\n", error.message);

@@ -39,8 +39,8 @@ procinspect_process *open_process(const procinspect_context *context, pid_t pid)
 /* Captures and fails the test with the error's message where that fails. Skips it where the
  * kernel's settings do not let this user trace (Yama). */
 procinspect_dump *capture(const procinspect_process *process);
-/* The same with a dump type. */
-procinspect_dump *capture_as(const procinspect_process *process, uint32_t type);
+/* The same with a dump type and a way. */
+procinspect_dump *capture_as(const procinspect_process *process, uint32_t type, uint32_t way);
 /* Writes the dump to a file, through a stream. */
 void save_dump(procinspect_dump *dump, const char *path);
 

@@ -1,4 +1,5 @@
 /* Dumps as other programs read them: a strict checker, and LLDB beside the live process. */
+#include "system/dump_file.h"
 #include "system/target.h"
 
 #include <setjmp.h>
@@ -8,118 +9,18 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-#define READERS TESTS_SOURCE_DIR "/readers/"
-
-/* What a command printed, at most so much of it. */
-typedef struct output {
-    int status;
-    char text[1 << 20];
-} output;
-
-static output last_output;
-
-static void run(const char *command) {
-    FILE *pipe = popen(command, "re");
-    assert_non_null(pipe);
-    const size_t length = fread(last_output.text, 1, sizeof last_output.text - 1, pipe);
-    last_output.text[length] = '\0';
-    last_output.status = pclose(pipe);
-}
-
-static char dump_path[] = "/tmp/procinspect-readers-XXXXXX";
-
-static int make_dump_file(void **state) {
-    const int fd = mkostemp(dump_path, O_CLOEXEC);
-    (void)state;
-    return fd >= 0 ? close(fd) : -1;
-}
-
-static int remove_dump_file(void **state) {
-    (void)state;
-    return unlink(dump_path);
-}
-
-static void assert_name_is_comm(pid_t pid, const json_t *thread) {
-    char path[64];
-    char comm[32] = "";
-    snprintf(path, sizeof path, "/proc/%d/task/%d/comm", (int)pid,
-             (int)json_integer_value(json_object_get(thread, "tid")));
-    FILE *file = fopen(path, "re");
-    assert_non_null(file);
-    assert_non_null(fgets(comm, sizeof comm, file));
-    fclose(file);
-    comm[strcspn(comm, "\n")] = '\0';
-    assert_string_equal(json_string_value(json_object_get(thread, "name")), comm);
-}
-
-/* The file holds to every rule, is of this type, and shows the threads by the names that the live
- * process has. */
-static void assert_well_formed_as(pid_t pid, size_t thread_count, uint32_t type) {
-    char command[512];
-    json_error_t error;
-    snprintf(command, sizeof command, "/usr/bin/python3 " READERS "check_minidump.py %s",
-             dump_path);
-    run(command);
-    json_t *summary = json_loads(last_output.text, 0, &error);
-    if (summary == NULL) {
-        fail_msg("check_minidump.py: %s: %.200s", error.text, last_output.text);
-    }
-    const json_t *violations = json_object_get(summary, "violations");
-    for (size_t i = 0; i < json_array_size(violations) && i < 20; i++) {
-        print_message("%s\n", json_string_value(json_array_get(violations, i)));
-    }
-    assert_int_equal(json_array_size(violations), 0);
-    assert_int_equal(last_output.status, 0);
-    assert_int_equal(json_integer_value(json_object_get(summary, "pid")), pid);
-    assert_int_equal(json_integer_value(json_object_get(summary, "flags")), type | 0x20000);
-    const json_t *threads = json_object_get(summary, "threads");
-    assert_int_equal(json_array_size(threads), thread_count);
-    for (size_t i = 0; i < thread_count; i++) {
-        assert_name_is_comm(pid, json_array_get(threads, i));
-    }
-    json_decref(summary);
-}
 
 static void assert_well_formed(pid_t pid, size_t thread_count) {
     assert_well_formed_as(pid, thread_count, PROCINSPECT_DUMP_TYPE_NORMAL);
 }
 
-static void compare_with_lldb(pid_t pid, const char *options) {
-    char command[512];
-    snprintf(command, sizeof command, "/usr/bin/python3 " READERS "compare_lldb.py %d %s %s 2>&1",
-             (int)pid, dump_path, options);
-    run(command);
-    print_message("%s", last_output.text);
-}
-
-static void assert_same_in_lldb(pid_t pid, size_t thread_count, const char *options) {
-    char expected[64];
-    compare_with_lldb(pid, options);
-    snprintf(expected, sizeof expected, "lldb: %zu threads, ", thread_count);
-    assert_int_equal(strncmp(last_output.text, expected, strlen(expected)), 0);
-    assert_int_equal(last_output.status, 0);
-}
-
-static void dump_target_as(const target *t, uint32_t type) {
-    procinspect_context *context = open_context();
-    procinspect_process *process = open_process(context, t->pid);
-    procinspect_dump *dump = capture_as(process, type);
-    save_dump(dump, dump_path);
-    procinspect_dump_free(dump);
-    procinspect_process_free(process);
-    procinspect_context_free(context);
-}
-
 static void dump_target(const target *t) {
-    dump_target_as(t, PROCINSPECT_DUMP_TYPE_NORMAL);
+    make_dump(t, PROCINSPECT_DUMP_TYPE_NORMAL, PROCINSPECT_DUMP_WAY_AUTO);
 }
 
 static void check_target(const char *const *argv, size_t thread_count) {
@@ -183,7 +84,7 @@ static void assert_regions_in_lldb(void) {
 }
 
 static void check_type(const target *t, size_t thread_count, uint32_t type) {
-    dump_target_as(t, type);
+    make_dump(t, type, PROCINSPECT_DUMP_WAY_AUTO);
     assert_well_formed_as(t->pid, thread_count, type);
     assert_same_in_lldb(t->pid, thread_count, "");
     if ((type & PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY_INFO) != 0) {
@@ -278,15 +179,25 @@ static void test_comparison_notices(void **state) {
          "  data[t.stack_rva:t.stack_rva + t.stack_bytes] = bytes(t.stack_bytes)",
          " frame"},
     };
+    char values_path[] = "/tmp/procinspect-values-XXXXXX";
+    char options[64];
     (void)state;
+    const int fd = mkostemp(values_path, O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_true(dprintf(fd, "expression\t2 * 2\t4\nexpression\t2 * 2\t5\n") > 0);
+    close(fd);
+    snprintf(options, sizeof options, "--values %s", values_path);
     target t = target_start((const char *const[]){THREADS, "3", NULL});
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         dump_target(&t);
         spoil_with(cases[i].python);
-        compare_with_lldb(t.pid, "");
+        compare_with_lldb(t.pid, options);
         assert_int_not_equal(last_output.status, 0);
         assert_non_null(strstr(last_output.text, cases[i].difference));
+        assert_non_null(strstr(last_output.text, "2 * 2: 4, the process has 5"));
+        assert_null(strstr(last_output.text, "the process has 4"));
     }
+    unlink(values_path);
     assert_int_equal(target_end(&t, 5000), 0);
 }
 
