@@ -55,6 +55,12 @@ class Malformed(Exception):
     pass
 
 
+def region_below(regions, start):
+    """The last one of these, in order, that begins there or below; None where there is none."""
+    at = bisect.bisect_right(regions, start, key=lambda region: region.start)
+    return regions[at - 1] if at > 0 else None
+
+
 class Minidump:
     def __init__(self, data):
         self.data = data
@@ -211,17 +217,24 @@ class Minidump:
         return regions
 
     @cached_property
+    def memory_by_start(self):
+        return sorted(self.memory)
+
+    @cached_property
+    def memory64_by_start(self):
+        return sorted(self.memory64)
+
+    @cached_property
     def all_memory(self):
         """Of a full dump MemoryList has parts only."""
-        return sorted(self.memory64 or self.memory)
+        return self.memory64_by_start or self.memory_by_start
 
     def memory_at(self, start, size):
         """The bytes from this address on, of ranges without a gap; None where they are not all
         there."""
         found = []
         while size > 0:
-            at = bisect.bisect_right(self.all_memory, start, key=lambda region: region.start) - 1
-            region = self.all_memory[at] if at >= 0 else None
+            region = region_below(self.all_memory, start)
             if region is None or start >= region.start + region.size:
                 return None
             part = min(size, region.start + region.size - start)

@@ -1,6 +1,7 @@
 """The rules for a dump's memory: what its lists say of it, and what has to be in them. See
 minidump_rules.py, which holds a dump to them, too.
 """
+from minidump_file import region_below
 
 RVA_END = 1 << 32
 BREAKPAD_REGION_BYTES_MAX = 64 << 20
@@ -32,21 +33,15 @@ def instructions_in_memory_list(dump):
 
 
 def region_of(dump, start, size):
-    return next(
-        (
-            region
-            for region in dump.memory
-            if region.start <= start and start + size <= region.start + region.size
-        ),
-        None,
-    )
+    region = region_below(dump.memory_by_start, start)
+    return region if region and start + size <= region.start + region.size else None
 
 
 @rule
 def memory_ranges(dump):
     """Breakpad refuses the whole list over one such range; LLDB's reads end where a range ends."""
     end = size = 0
-    for region in sorted(dump.memory):
+    for region in dump.memory_by_start:
         if region.size == 0:
             yield f"memory range {region.start:#x} is empty"
             continue
@@ -65,10 +60,10 @@ def memory64_ranges(dump):
     """A file that fits 4 GiB has them in order and joined; of a larger one those come first that
     MemoryList has, too."""
     fits = len(dump.data) < RVA_END
-    if fits and dump.memory64 != sorted(dump.memory64):
+    if fits and dump.memory64 != dump.memory64_by_start:
         yield "the ranges of Memory64List are in no order"
     end = 0
-    for region in sorted(dump.memory64):
+    for region in dump.memory64_by_start:
         if region.size == 0:
             yield f"range {region.start:#x} of Memory64List is empty"
         if region.start < end:
@@ -87,11 +82,12 @@ def memory_list_of_full_dump(dump):
         return
     starts = {region.start for region in dump.memory}
     for region in dump.memory:
-        whole = next(
-            (each for each in dump.memory64 if each.start <= region.start < each.start + each.size),
-            None,
-        )
-        if whole is None or region.rva - region.start != whole.rva - whole.start:
+        whole = region_below(dump.memory64_by_start, region.start)
+        if (
+            whole is None
+            or region.start >= whole.start + whole.size
+            or region.rva - region.start != whole.rva - whole.start
+        ):
             yield f"memory range {region.start:#x} is no part of Memory64List's data"
             continue
         end, whole_end = region.start + region.size, whole.start + whole.size
