@@ -2,6 +2,8 @@
 #ifndef TESTS_SYSTEM_DUMP_FILE_H
 #define TESTS_SYSTEM_DUMP_FILE_H
 
+#include <jansson.h>
+
 #include "system/target.h"
 
 #define READERS TESTS_SOURCE_DIR "/readers/"
@@ -9,7 +11,7 @@
 /* What a command printed, at most so much of it. */
 typedef struct output {
     int status;
-    char text[1 << 20];
+    char text[16 << 20];
 } output;
 
 extern output last_output;
@@ -23,6 +25,9 @@ int remove_dump_file(void **state);
 
 /* Of the target into the file, by this way. */
 void make_dump(const target *t, uint32_t type, uint32_t way);
+
+/* What check_minidump.py says of the file: its summary, with what it found in `violations`. */
+json_t *check_dump_file(void);
 
 /* The file holds to every rule, is of this type, and shows the threads by the names that the live
  * process has. */
