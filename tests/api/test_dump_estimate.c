@@ -86,6 +86,72 @@ static void it_says_what_the_dump_is(void **state) {
     procinspect_dump_estimate_free(NULL);
 }
 
+static procinspect_context *context_with_spool(void) {
+    procinspect_context_options options;
+    procinspect_context *context;
+    procinspect_context_options_init(&options, sizeof options);
+    options.allow = PROCINSPECT_ALLOW_DUMP;
+    options.spool_directory = "/tmp";
+    assert_int_equal(procinspect_context_new(&options, &context, NULL), 0);
+    return context;
+}
+
+/* The dump that is taken right after it is what it said. */
+static void assert_foretold(const procinspect_process *process,
+                            const procinspect_dump_options *options) {
+    const procinspect_dump_estimate *estimate;
+    procinspect_dump *dump = NULL;
+    procinspect_error error;
+    if (procinspect_dump_estimate_read(process, options, &estimate, &error) != 0 ||
+        procinspect_dump_capture(process, options, &dump, &error) != 0)
+        fail_msg("%s", error.message);
+    const procinspect_dump_report *report = procinspect_dump_report_get(dump);
+    print_message("# type 0x%x, way %u: %lu foretold, %lu taken\n", options->type, options->way,
+                  (unsigned long)estimate->size_bytes, (unsigned long)report->size_bytes);
+    assert_int_equal(estimate->way, options->way);
+    assert_int_equal(estimate->way, report->way);
+    assert_int_equal(estimate->effective_type, report->effective_type);
+    assert_int_equal(estimate->thread_count, report->thread_count);
+    assert_int_equal(estimate->module_count, report->module_count);
+    assert_int_equal(estimate->memory_bytes, report->memory_bytes);
+    assert_int_equal(estimate->shared_memory_bytes, report->shared_memory_bytes);
+    assert_int_equal(estimate->note_count, report->note_count);
+    for (size_t i = 0; i < report->note_count; i++)
+        assert_string_equal(estimate->notes[i]->text, report->notes[i]->text);
+    assert_true(estimate->size_bytes < report->size_bytes + report->size_bytes / 50);
+    assert_true(estimate->size_bytes > report->size_bytes - report->size_bytes / 50);
+    procinspect_dump_free(dump);
+    procinspect_dump_estimate_free(estimate);
+}
+
+/* By copy the memory that a first fork brings into being may be more: contract/estimates. */
+static void each_way_is_foretold(void **state) {
+    static const uint32_t ways[] = {PROCINSPECT_DUMP_WAY_HOLD, PROCINSPECT_DUMP_WAY_SPOOL,
+                                    PROCINSPECT_DUMP_WAY_LIVE};
+    static const uint32_t types[] = {
+        PROCINSPECT_DUMP_TYPE_NORMAL,
+        PROCINSPECT_DUMP_TYPE_WITH_DATA_SEGS,
+        PROCINSPECT_DUMP_TYPE_WITH_PRIVATE_READ_WRITE_MEMORY,
+        PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY,
+        PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY | PROCINSPECT_DUMP_TYPE_WITH_HANDLE_DATA |
+            PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY_INFO | PROCINSPECT_DUMP_TYPE_WITH_THREAD_INFO,
+    };
+    (void)state;
+    wait_until_it_is_idle();
+    procinspect_context *context = context_with_spool();
+    procinspect_process *process = open_process(context, target_pid);
+    procinspect_dump_options options;
+    procinspect_dump_options_init(&options, sizeof options);
+    for (size_t way = 0; way < sizeof ways / sizeof ways[0]; way++)
+        for (size_t type = 0; type < sizeof types / sizeof types[0]; type++) {
+            options.way = ways[way];
+            options.type = types[type];
+            assert_foretold(process, &options);
+        }
+    procinspect_process_free(process);
+    procinspect_context_free(context);
+}
+
 static void way_and_limits_are_the_options(void **state) {
     (void)state;
     procinspect_context *context = context_with(PROCINSPECT_ALLOW_DUMP, 0, 0);
@@ -159,6 +225,7 @@ static void refusals(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_says_what_the_dump_is),
+        cmocka_unit_test(each_way_is_foretold),
         cmocka_unit_test(way_and_limits_are_the_options),
         cmocka_unit_test(what_is_not_for_cores_can_be_left_out),
         cmocka_unit_test(refusals),
