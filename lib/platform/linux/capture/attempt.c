@@ -322,15 +322,6 @@ static int32_t take(pi_capture_state *capture, procinspect_error *error) {
     return code;
 }
 
-/* What was there to be captured, and has ended since, is no zombie that was asked for in vain. */
-static int32_t check_target(pi_capture_state *capture, procinspect_error *error) {
-    int32_t code = pi_capture_check_target(capture->process, &capture->history->own_helper, error);
-    if (code == PROCINSPECT_ERROR_UNSUPPORTED && capture->history->has_lived)
-        return pi_living_check(capture->process, error);
-    capture->history->has_lived |= code == PROCINSPECT_OK;
-    return code;
-}
-
 int32_t pi_capture_attempt(const pi_process *process, const pi_capture_request *request,
                            pi_capture_history *history, pi_snapshot **snapshot,
                            procinspect_error *error) {
@@ -345,7 +336,7 @@ int32_t pi_capture_attempt(const pi_process *process, const pi_capture_request *
                                 .snapshot = pi_arena_root(arena),
                                 .notes = {.arena = arena},
                                 .history = history};
-    int32_t code = check_target(&capture, error);
+    int32_t code = pi_capture_check_target(process, &history->own_helper, error);
     if (code == PROCINSPECT_OK)
         code = pi_living_turn_process(process, &capture.living, &capture.files, error);
     if (code == PROCINSPECT_OK || code == PI_LIVING_TURNED)

@@ -6,7 +6,6 @@
 
 /* What one attempt to capture a process teaches the next. Zero-initialised. */
 typedef struct pi_capture_history {
-    bool has_lived;     /* there was a process to capture */
     int32_t own_helper; /* of another dump of this host's that was in the way, 0 for none */
     bool may_be_traced; /* we let our helper trace us */
     bool was_traced;    /* by somebody, at one time */
