@@ -18,9 +18,21 @@ enum { END_MS = 20 };
 
 /* What the helper's work came to, in the caller's words. */
 
+/* All threads stood. The one that forks counts as one that doesn't when it isn't back in time. */
+static int32_t fork_too_late(const pi_capture_state *capture, procinspect_error *error) {
+    return pi_error_set(error, PROCINSPECT_ERROR_TIMED_OUT, 0,
+                        "The fork of process %d, from which its memory would be copied, was not "
+                        "done within the %u ms that it may stand still; it runs on. A fork takes "
+                        "long where much memory is in use, or the machine is busy: raise "
+                        "max_pause_ms, or ask for a dump type that fits hold_buffer_bytes.",
+                        (int)capture->process->pid, (unsigned)capture->request->max_pause_ms);
+}
+
 static int32_t too_late(const pi_capture_state *capture, const pi_hold *hold,
                         procinspect_error *error) {
     uint32_t running = hold->stop.running, late = 0;
+    if (hold->copy != NULL && hold->copy->failed == PI_FORK_TOO_LATE)
+        return fork_too_late(capture, error);
     for (uint32_t i = 0; i < hold->stop.count; i++)
         late += hold->stop.threads[i].state == PI_STOP_SEIZED;
     /* Nothing else was left to wait for, whatever the limit. */
