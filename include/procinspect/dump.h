@@ -230,8 +230,9 @@ PROCINSPECT_API void procinspect_dump_options_init(procinspect_dump_options *opt
  *
  * AUTO is hold where the memory, as it is right before the stop, fits hold_buffer_bytes, else copy;
  * and spool where a copy can't be had, or is refused, and the context names a spool_directory.
- * Where only the attempt at a copy tells that, the target is stopped twice. The report's way_reason
- * says why it was that one.
+ * Where only the attempt at a copy tells that, the target is stopped twice, as it is where it runs
+ * another program (execve) meanwhile: max_pause_ms is what it may stand still for in all. The
+ * report's way_reason says why it was that way.
  *
  * What had been read of a target that ends meanwhile makes a dump, and the report notes it; GONE
  * where it had not come to that. Free with procinspect_dump_free; the process handle may be freed
@@ -318,8 +319,10 @@ typedef struct procinspect_dump_report {
         restarted_call_count; /* calls that would have answered EINTR, and were made to restart */
     uint32_t reserved;
     int64_t captured_at_unix_ns;
-    uint64_t pause_ns; /* from the first thread's stop to the last one's start */
-    /* The pause by phase: until all threads stood; registers; memory; until all ran again. */
+    uint64_t pause_ns; /* from the first thread's stop to the last one's start; of a process that
+                        * was stopped more than once, all of that together */
+    /* The pause by phase, likewise: until all threads stood; registers; memory; until all ran
+     * again. */
     uint64_t pause_stop_ns;
     uint64_t pause_registers_ns;
     uint64_t pause_memory_ns;

@@ -18,9 +18,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -208,6 +210,54 @@ static void test_a_thread_in_state_d_is_left_out_of_a_copy(void **state) {
     child_end(&child);
 }
 
+/* Nobody's, that may not fork, and takes 100 ms to stop: so long the thread in D is waited for. */
+static void limited_vfork_body(child_board *board) {
+    pthread_t thread;
+    become_nobody();
+    pthread_create(&thread, NULL, wait_in_vfork, board);
+    while (atomic_load(&board->tids[0]) == 0 ||
+           thread_state(getpid(), atomic_load(&board->tids[0])) != 'D')
+        usleep(100);
+    if (setrlimit(RLIMIT_NPROC, &(struct rlimit){0, 0}) != 0)
+        _exit(97);
+    writing_body(board);
+}
+
+/* That its fork is refused is known only when it has stood still for that. */
+static void test_the_pause_is_that_of_all_stops(void **state) {
+    const uint64_t least_stop_ns = 100000000;
+    (void)state;
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(limited_vfork_body);
+    pi_capture_request request = large_request();
+    pi_snapshot *snapshot = NULL;
+    procinspect_error error;
+    if (pi_capture(child.process, &request, &snapshot, &error) != 0)
+        fail_msg("%d: %s", error.code, error.message);
+    const procinspect_dump_report *report = &snapshot->report;
+    assert_int_equal(report->way, PROCINSPECT_DUMP_WAY_SPOOL);
+    assert_non_null(strstr(report->way_reason, "fork: "));
+    assert_true(report->pause_stop_ns >= 2 * least_stop_ns);
+    assert_true(report->pause_copy_ns > 0);
+    assert_true(report->pause_memory_ns > report->pause_copy_ns);
+    assert_true(report->pause_ns >= report->pause_stop_ns + report->pause_registers_ns +
+                                        report->pause_memory_ns + report->pause_resume_ns);
+    pi_snapshot_free(snapshot);
+
+    /* And both together are what is permitted. */
+    request.max_pause_ms = 450;
+    int32_t code = pi_capture(child.process, &request, &snapshot, &error);
+    if (code == 0) {
+        assert_pause_as_permitted(&snapshot->report, request.max_pause_ms);
+        pi_snapshot_free(snapshot);
+    } else {
+        assert_int_equal(code, PROCINSPECT_ERROR_TIMED_OUT);
+    }
+    atomic_store(&child.board->words[7], 1);
+    wait_for_rounds(&child, 1);
+    child_end(&child);
+}
+
 static void only_vfork_body(child_board *board) {
     atomic_store(&board->ready, 1);
     wait_in_vfork(board);
@@ -318,6 +368,7 @@ int main(void) {
         cmocka_unit_test(test_a_filter_that_kills_on_clone),
         cmocka_unit_test(test_a_containers_usual_filter),
         cmocka_unit_test(test_a_thread_in_state_d_is_left_out_of_a_copy),
+        cmocka_unit_test(test_the_pause_is_that_of_all_stops),
         cmocka_unit_test(test_a_process_in_state_d_is_given_up),
         cmocka_unit_test(test_the_init_of_a_namespace),
         cmocka_unit_test(test_a_subreaper),

@@ -122,16 +122,44 @@ static int32_t read_beforehand(pi_capture_state *capture, procinspect_error *err
     return code;
 }
 
+static uint64_t permitted_pause_ns(const pi_capture_request *request) {
+    return (uint64_t)request->max_pause_ms * 1000000;
+}
+
 /* All was read in time, and then this machine had no processor for letting the threads go. */
-static bool note_long_pause(pi_capture_state *capture, const pi_hold *hold) {
-    if (hold->pause_ns <= hold->max_pause_ns)
+static bool note_long_pause(pi_capture_state *capture) {
+    const pi_capture_cost *cost = &capture->history->cost;
+    uint64_t permitted_ns = permitted_pause_ns(capture->request);
+    if (cost->pause_ns <= permitted_ns)
         return true;
     return pi_capture_note(&capture->notes, PROCINSPECT_DUMP_NOTE_PAUSE_EXCEEDED, 0,
                            "The process stood still for %" PRIu64 " us, longer than the permitted "
                            "%" PRIu64 " us: letting its threads go took %" PRIu64 " us of that. "
                            "The machine is busy; the dump is whole.",
-                           hold->pause_ns / 1000, hold->max_pause_ns / 1000,
-                           hold->resume_ns / 1000);
+                           cost->pause_ns / 1000, permitted_ns / 1000, cost->resume_ns / 1000);
+}
+
+/* Of an attempt that came to nothing, too: the process stood still for it. */
+static void add_cost(const pi_hold *hold, pi_capture_cost *cost) {
+    if (hold->pause_ns == 0)
+        return; /* it was not stopped */
+    cost->pause_ns += hold->pause_ns;
+    cost->stop_ns += hold->stop_ns;
+    cost->registers_ns += hold->registers_ns;
+    cost->memory_ns += hold->memory_ns;
+    cost->copy_ns += hold->copy != NULL ? hold->copy->fork_ns : 0;
+    cost->resume_ns += hold->resume_ns;
+    cost->restarted_calls += hold->stop.restarted_calls;
+}
+
+static void report_cost(const pi_capture_cost *cost, procinspect_dump_report *report) {
+    report->restarted_call_count = cost->restarted_calls;
+    report->pause_ns = cost->pause_ns;
+    report->pause_stop_ns = cost->stop_ns;
+    report->pause_registers_ns = cost->registers_ns;
+    report->pause_memory_ns = cost->memory_ns;
+    report->pause_copy_ns = cost->copy_ns;
+    report->pause_resume_ns = cost->resume_ns;
 }
 
 static int32_t take_results(pi_capture_state *capture, pi_capture_work **work,
@@ -145,14 +173,8 @@ static int32_t take_results(pi_capture_state *capture, pi_capture_work **work,
         return pi_capture_exhausted(capture->arena, error);
     capture->auxv = (pi_bytes){auxv, hold->auxv_length};
     snapshot->texts[PI_TEXT_MAPS] = (pi_bytes){maps, hold->maps_length};
-    report->restarted_call_count = hold->stop.restarted_calls;
-    report->pause_ns = hold->pause_ns;
-    report->pause_stop_ns = hold->stop_ns;
-    report->pause_registers_ns = hold->registers_ns;
-    report->pause_memory_ns = hold->memory_ns;
-    report->pause_copy_ns = hold->copy != NULL ? hold->copy->fork_ns : 0;
-    report->pause_resume_ns = hold->resume_ns;
-    if (!note_long_pause(capture, hold))
+    report_cost(&capture->history->cost, report);
+    if (!note_long_pause(capture))
         return pi_capture_exhausted(capture->arena, error);
     int32_t code = pi_capture_threads(capture->process, hold, &capture->known, capture->arena,
                                       &capture->notes, snapshot, error);
@@ -169,7 +191,7 @@ static void prepare_hold(const pi_capture_state *capture, pi_hold *hold) {
     hold->process_directory = capture->process->directory;
     hold->memory_directory = capture->files.directory;
     hold->memory_tid = pi_capture_living_tid(capture);
-    hold->max_pause_ns = (uint64_t)request->max_pause_ms * 1000000;
+    hold->max_pause_ns = permitted_pause_ns(request) - capture->history->cost.pause_ns;
     hold->choice.type = request->type;
     hold->is_live = capture->way == PROCINSPECT_DUMP_WAY_LIVE;
     hold->live_file = -1;
@@ -199,6 +221,7 @@ static int32_t run_helper(pi_capture_state *capture, pi_capture_work *work,
     int32_t code = hold->copy != NULL ? pi_helper_run_until_report(&job, staying, error)
                                       : pi_helper_run(&job, error);
     work->is_kept |= job.keeps_memory;
+    add_cost(hold, &capture->history->cost);
     if (code == PROCINSPECT_OK)
         code = pi_capture_judge(capture, hold, error);
     /* A helper that was told to stop has ended the copy. */
@@ -252,6 +275,8 @@ int32_t pi_capture_prepare_work(const pi_capture_state *capture, pi_capture_work
 
 /* Stops, reads, lets go. 0, an error, or PI_CAPTURE_AGAIN. */
 static int32_t hold_process(pi_capture_state *capture, procinspect_error *error) {
+    if (capture->history->cost.pause_ns >= permitted_pause_ns(capture->request))
+        return pi_capture_too_late(capture, error);
     pi_capture_work *work;
     int32_t code = pi_capture_prepare_work(capture, &work, error);
     if (code != PROCINSPECT_OK)

@@ -4,8 +4,16 @@
 
 #include "platform/linux/linux.h"
 
+/* What all attempts have cost the process: for how long it stood still, and in which phase. */
+typedef struct pi_capture_cost {
+    uint64_t pause_ns;
+    uint64_t stop_ns, registers_ns, memory_ns, copy_ns, resume_ns;
+    uint32_t restarted_calls;
+} pi_capture_cost;
+
 /* What one attempt to capture a process teaches the next. Zero-initialised. */
 typedef struct pi_capture_history {
+    pi_capture_cost cost;
     int32_t own_helper; /* of another dump of this host's that was in the way, 0 for none */
     bool may_be_traced; /* we let our helper trace us */
     bool was_traced;    /* by somebody, at one time */

@@ -264,7 +264,7 @@ void pi_hold_run(pi_helper *helper, void *argument) {
     pi_stop_release(&hold->stop);
     uint64_t end_ns = raw_now_ns();
     hold->resume_ns = end_ns - begin_ns;
-    hold->pause_ns = end_ns - hold->stop.pause_begin_ns;
+    hold->pause_ns = hold->stop.pause_begin_ns != 0 ? end_ns - hold->stop.pause_begin_ns : 0;
     hold->result = result;
     if (hold->copy == NULL)
         raw_close((int)task);

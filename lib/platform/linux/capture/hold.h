@@ -73,7 +73,8 @@ typedef struct pi_hold {
     uint64_t memory_bytes; /* of these */
     int live_file;         /* in the host's table, and its own to close: mem; -1 for none */
     uint64_t unreadable_bytes;
-    uint64_t pause_ns; /* from the first interrupt to the last detach; by phase: */
+    uint64_t pause_ns; /* from the first interrupt to the last detach, 0 where there was no
+                        * interrupt; by phase: */
     uint64_t stop_ns, registers_ns, memory_ns, resume_ns;
 } pi_hold;
 

@@ -52,6 +52,10 @@ static int32_t too_late(const pi_capture_state *capture, const pi_hold *hold,
                             "raise max_pause_ms.",
                             (unsigned)(late + running), (unsigned)hold->stop.count,
                             (int)capture->process->pid, (unsigned)capture->request->max_pause_ms);
+    return pi_capture_too_late(capture, error);
+}
+
+int32_t pi_capture_too_late(const pi_capture_state *capture, procinspect_error *error) {
     return pi_error_set(
         error, PROCINSPECT_ERROR_TIMED_OUT, 0,
         "Taking the memory of process %d would have stopped it for longer than %u ms; "

@@ -45,6 +45,9 @@ const char *pi_capture_no_fork_reason(int result);
 /* What the hold came to: 0, an error, or PI_CAPTURE_AGAIN. */
 int32_t pi_capture_judge(pi_capture_state *capture, const pi_hold *hold, procinspect_error *error);
 
+/* It would stand still for longer than it may, in this attempt or in all: TIMED_OUT. */
+int32_t pi_capture_too_late(const pi_capture_state *capture, procinspect_error *error);
+
 /* One of its files couldn't be read: an error, or PI_CAPTURE_AGAIN. */
 int32_t pi_capture_file_failed(pi_capture_state *capture, const char *file, int os_errno,
                                procinspect_error *error);
