@@ -24,6 +24,8 @@
 
 enum { THREADS = 1024, MAPS_BYTES = 1024 * 1024, CODE_BYTES = 65536, WAIT_STEP_NS = 1000000 };
 
+bool fork_lacks_restorer;
+
 /* All that a helper works in. */
 typedef struct fork_tables {
     pi_fork fork;
@@ -88,6 +90,8 @@ IN_HELPER static void find_out(fork_run *run, pi_helper *helper, fork_tables *ta
     search.code = tables->code;
     search.code_capacity = CODE_BYTES;
     pi_inject_find_gadgets(&search, &fork->gadgets);
+    if (run->lacks_restorer)
+        fork->gadgets.restorer = 0;
     fork->has_fork_events = run->limit_ns == 0 && pi_fork_has_events(helper, run->directory);
     run->old_copies = pi_copy_reap_old(fork);
 }
@@ -156,6 +160,7 @@ static fork_run *start(pid_t pid, bool repeats, uint64_t limit_ns) {
     run->pid = pid;
     run->repeats = repeats;
     run->limit_ns = limit_ns;
+    run->lacks_restorer = fork_lacks_restorer;
     run->proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     run->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     run->table_bytes = sizeof(fork_tables);

@@ -17,7 +17,8 @@ typedef enum fork_phase {
 typedef struct fork_run {
     /* What is asked for. */
     pid_t pid;
-    bool repeats;      /* fork and end until the helper is killed */
+    bool repeats; /* fork and end until the helper is killed */
+    bool lacks_restorer;
     uint64_t limit_ns; /* of the fork; where it isn't 0 nobody looks for userfaultfds before */
 
     /* What came of it. */
@@ -41,6 +42,9 @@ typedef struct fork_run {
     size_t table_bytes;
     pthread_t thread;
 } fork_run;
+
+/* True: all forks from now on are made as of programs without code that calls rt_sigreturn. */
+extern bool fork_lacks_restorer;
 
 /* Stops the process, forks it and lets it go; returns when the copy can be read. */
 fork_run *fork_begin(pid_t pid);

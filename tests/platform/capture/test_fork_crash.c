@@ -63,13 +63,13 @@ static void fork_reaping(pid_t pid) {
     assert_true(count_children(pid) <= 0);
 }
 
-static void crash_often(void (*body)(child_board *board)) {
+static void crash_so_often(void (*body)(child_board *board), int count) {
     test_child child = child_start(body);
     unsigned rounds = 0;
     int zombies = 0;
     srandom((unsigned)getpid());
     unsigned most_us = usual_time_us(child.pid) + 1;
-    for (int i = 0; i < crash_count(); i++) {
+    for (int i = 0; i < count; i++) {
         crash(child.pid, (unsigned)random() % most_us, &rounds);
         wait_for_rounds(child.board, 20);
         assert_no_errors(child.board);
@@ -79,12 +79,16 @@ static void crash_often(void (*body)(child_board *board)) {
     }
     print_message("# %d helpers killed after %u forks: %d zombies, %lu calls "
                   "interrupted\n",
-                  crash_count(), rounds, zombies,
+                  count, rounds, zombies,
                   (unsigned long)atomic_load(&child.board->words[WORD_INTERRUPTED]));
     wait_for_rounds(child.board, 100);
     assert_no_errors(child.board);
     assert_int_equal(atomic_load(&child.board->words[WORD_SIGNALS]), 0);
     child_end(&child);
+}
+
+static void crash_often(void (*body)(child_board *board)) {
+    crash_so_often(body, crash_count());
 }
 
 /* --- Through threads that wait, and only through such that run --- */
@@ -120,6 +124,17 @@ static void the_only_thread(void **state) {
     (void)state;
     crash_often(sleeping_body);
     crash_often(epoll_body);
+}
+
+/* The way home of a program that has no code for it. */
+static void threads_without_a_restorer(void **state) {
+    const int count = crash_count() / 5;
+    (void)state;
+    fork_lacks_restorer = true;
+    crash_so_often(interruptible_body, count);
+    crash_so_often(registers_body, count);
+    crash_so_often(sleeping_body, count);
+    fork_lacks_restorer = false;
 }
 
 /* --- Stopped targets --- */
@@ -227,6 +242,7 @@ int main(void) {
         cmocka_unit_test(threads_that_run),
         cmocka_unit_test(threads_with_tiles),
         cmocka_unit_test(the_only_thread),
+        cmocka_unit_test(threads_without_a_restorer),
         cmocka_unit_test(a_stopped_target),
         cmocka_unit_test(the_targets_own_children_are_left_to_it),
         cmocka_unit_test(a_copy_that_was_left_is_reaped),

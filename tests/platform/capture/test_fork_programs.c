@@ -141,16 +141,22 @@ static void musl(void **state) {
     assert_forks(PROGRAM("musl"), no_arguments);
 }
 
-/* It handles no signal, and so has no code that returns from a handler: it can't be copied. */
+/* It handles no signal, and so has no code that returns from a handler. */
 static void musl_without_handlers(void **state) {
+    (void)state;
+    skip_without(PROGRAM("musl_plain"));
+    assert_forks(PROGRAM("musl_plain"), no_arguments);
+}
+
+/* It can't be copied, and is spooled. */
+static void without_code_to_return_through(void **state) {
     procinspect_error error;
     pi_system *system;
     pi_process *process;
     pi_snapshot *snapshot = NULL;
     (void)state;
-    skip_without(PROGRAM("musl_plain"));
     skip_unless_children_can_be_traced();
-    pid_t pid = target_start(PROGRAM("musl_plain"), no_arguments);
+    pid_t pid = target_start(PROGRAM("bare"), no_arguments);
     assert_int_equal(pi_system_open(NULL, &system, NULL), 0);
     assert_int_equal(pi_process_open(system, pid, &process, NULL), 0);
     pi_capture_request request = default_request();
@@ -174,6 +180,7 @@ int main(void) {
         cmocka_unit_test(linked_in_each_way),
         cmocka_unit_test(musl),
         cmocka_unit_test(musl_without_handlers),
+        cmocka_unit_test(without_code_to_return_through),
         cmocka_unit_test(python),
         cmocka_unit_test(node),
         cmocka_unit_test(java),

@@ -85,6 +85,33 @@ static void both_forms_of_the_restorer(void **state) {
     assert_false(pi_inject_has_gadgets(getpid(), &gadgets));
 }
 
+static const unsigned char number[] = {0x58, 0xc3};
+
+/* What loads the number of the call suffices where there is no code that makes it. */
+static void without_a_restorer(void **state) {
+    (void)state;
+    char maps[256];
+    unsigned char *code = make_code(maps, sizeof maps, "r-xp");
+    pi_inject_gadgets gadgets;
+    memcpy(code + 200, call, sizeof call);
+    assert_false(find(maps, &gadgets));
+    assert_false(pi_inject_has_gadgets(getpid(), &gadgets));
+    memcpy(code + 100, number, sizeof number);
+    assert_true(find(maps, &gadgets));
+    assert_int_equal(gadgets.restorer, 0);
+    assert_int_equal(gadgets.number, (uintptr_t)code + 100);
+    assert_true(pi_inject_has_gadgets(getpid(), &gadgets));
+    memcpy(code + PAGE, restorer, sizeof restorer);
+    assert_true(find(maps, &gadgets));
+    assert_int_equal(gadgets.restorer, (uintptr_t)code + PAGE);
+    code[PAGE] = 0;
+    assert_false(pi_inject_has_gadgets(getpid(), &gadgets));
+    gadgets.restorer = 0;
+    code[101] = 0;
+    assert_false(pi_inject_has_gadgets(getpid(), &gadgets));
+    munmap(code, 2 * PAGE);
+}
+
 static void data_is_no_code(void **state) {
     (void)state;
     char maps[256];
@@ -102,6 +129,7 @@ int main(void) {
         cmocka_unit_test(in_this_process),
         cmocka_unit_test(across_the_ends_of_what_is_read),
         cmocka_unit_test(both_forms_of_the_restorer),
+        cmocka_unit_test(without_a_restorer),
         cmocka_unit_test(data_is_no_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

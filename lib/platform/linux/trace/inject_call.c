@@ -16,8 +16,7 @@ enum {
     MESSAGE_ENTRY = 1, /* PTRACE_EVENTMSG_SYSCALL_ENTRY */
     SIGNAL_SET_BYTES = 8,
     CALL_INSTRUCTION_BYTES = 2,
-    RESTORER_BYTES = 8, /* what `ret` takes from the frame */
-    MOST_STOPS = 64,    /* on the way to one that is waited for */
+    MOST_STOPS = 64, /* on the way to one that is waited for */
     MOST_RESTARTS = 16
 };
 
@@ -108,7 +107,7 @@ static pi_inject_result enter_call(pi_inject *inject, long number, const uint64_
     unsigned long message = 0;
     if (!inject->has_no_frame) {
         first.rax = SYS_rt_sigreturn;
-        first.rsp += RESTORER_BYTES;
+        first.rsp = inject->frame.call_address;
     }
     if (!set_registers(inject, &first) || !set_mask(inject, UINT64_MAX))
         return PI_INJECT_GONE;

@@ -15,8 +15,11 @@ enum {
     CALL_INSTRUCTION_BYTES = 2
 };
 
-/* What the kernel reads in rt_sigreturn: struct rt_sigframe up to the signal mask. */
+/* What the kernel reads in rt_sigreturn: struct rt_sigframe up to the signal mask. Before it stands
+ * what leads there in a program that has no code for that: its number is loaded, and it is called.
+ */
 typedef struct signal_frame {
+    uint64_t load_number, number;
     uint64_t restorer;
     uint64_t flags, link;
     uint64_t stack_address, stack_flags, stack_size;
@@ -131,7 +134,10 @@ static void take_restart(const pi_inject_origin *origin, signal_frame *frame) {
 
 static signal_frame frame_of(const pi_inject_origin *origin, uint64_t vectors) {
     const struct user_regs_struct *registers = origin->registers;
-    signal_frame frame = {.restorer = origin->gadgets->restorer,
+    const pi_inject_gadgets *gadgets = origin->gadgets;
+    signal_frame frame = {.load_number = gadgets->number,
+                          .number = SYS_rt_sigreturn,
+                          .restorer = gadgets->restorer != 0 ? gadgets->restorer : gadgets->call,
                           .flags = HAS_VECTORS | SEGMENTS_AS_SAID,
                           .stack_flags = NO_STACK_FLAGS,
                           .r8 = registers->r8,
@@ -186,7 +192,7 @@ static bool write_frames(const pi_inject_origin *origin, const pi_inject_frame *
     frames.parent = frame_of(origin, vectors);
     frames.child = child_frame_of(&frames.parent, origin->gadgets);
     struct iovec here[] = {{&frames, sizeof frames}, {area->data, area->bytes}};
-    struct iovec there[] = {{(void *)(uintptr_t)frame->child_address, sizeof frames},
+    struct iovec there[] = {{(void *)(uintptr_t)frame->saved_address, sizeof frames},
                             {(void *)(uintptr_t)vectors, area->bytes}};
     return raw_call6(SYS_process_vm_writev, origin->pid, (long)here, 2, (long)there, 2, 0) ==
            (long)(sizeof frames + area->bytes);
@@ -197,16 +203,19 @@ bool pi_inject_push_frame(const pi_inject_origin *origin, pi_inject_frame *frame
     read_vectors(origin->tid, origin->gadgets, &area);
     uint64_t top = origin->registers->rsp - RED_ZONE_BYTES;
     uint64_t vectors = (top - area.bytes) & ~(uint64_t)(VECTOR_ALIGNMENT - 1);
-    frame->address = (vectors - sizeof(signal_frame)) & ~(uint64_t)(FRAME_ALIGNMENT - 1);
-    frame->child_address = frame->address - sizeof(signal_frame);
-    frame->saved_address = frame->child_address;
-    frame->saved_bytes = (size_t)(top - frame->child_address);
+    uint64_t parent = (vectors - sizeof(signal_frame)) & ~(uint64_t)(FRAME_ALIGNMENT - 1);
+    size_t begin = origin->gadgets->restorer != 0 ? offsetof(signal_frame, restorer) : 0;
+    frame->saved_address = parent - sizeof(signal_frame);
+    frame->address = parent + begin;
+    frame->child_address = frame->saved_address + begin;
+    frame->call_address = parent + offsetof(signal_frame, flags);
+    frame->saved_bytes = (size_t)(top - frame->saved_address);
     if (area.bytes == 0 || frame->saved_bytes > sizeof frame->saved ||
-        frame->child_address < origin->lowest)
+        frame->saved_address < origin->lowest)
         return false;
     /* A stack that grows does so for whom the kernel takes for its thread, a tracer that is. */
     uint64_t word;
-    raw_ptrace(PTRACE_PEEKDATA, origin->tid, frame->child_address & ~UINT64_C(7), (uintptr_t)&word);
+    raw_ptrace(PTRACE_PEEKDATA, origin->tid, frame->saved_address & ~UINT64_C(7), (uintptr_t)&word);
     if (!save(origin->pid, frame))
         return false;
     if (write_frames(origin, frame, &area, vectors))

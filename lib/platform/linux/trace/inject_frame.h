@@ -34,6 +34,7 @@ typedef struct pi_inject_origin {
 typedef struct pi_inject_frame {
     uint64_t address;       /* the stack pointer that a call of the thread's is to return with */
     uint64_t child_address; /* and a copy of it, which ends then */
+    uint64_t call_address;  /* the one that rt_sigreturn is to be called with */
     uint64_t saved_address; /* what was there before */
     size_t saved_bytes;
     unsigned char saved[PI_INJECT_FRAME_MOST_BYTES];

@@ -9,10 +9,12 @@
 
 /*
  * What is looked for in the code that the process has mapped: a system call that returns at once,
- * and the call of rt_sigreturn to which libc lets its signal handlers return.
+ * and the call of rt_sigreturn to which libc lets its signal handlers return. A static program that
+ * handles no signal may not have that one; what loads a number from the stack is in any program, if
+ * only as the end of a longer instruction.
  */
 enum { MOST_CODE_BYTES = 64 * 1024 * 1024, LONGEST_PATTERN = 9 };
-enum { PATTERN_CALL, PATTERN_RESTORER, PATTERN_SHORT_RESTORER, PATTERN_COUNT };
+enum { PATTERN_CALL, PATTERN_RESTORER, PATTERN_SHORT_RESTORER, PATTERN_NUMBER, PATTERN_COUNT };
 
 static const struct pattern {
     unsigned char bytes[LONGEST_PATTERN];
@@ -21,6 +23,7 @@ static const struct pattern {
     {{0x0f, 0x05, 0xc3}, 3},                                     /* syscall; ret */
     {{0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05}, 9}, /* mov $15, %rax; syscall */
     {{0xb8, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05}, 7},             /* mov $15, %eax; syscall */
+    {{0x58, 0xc3}, 2},                                           /* pop %rax; ret */
 };
 
 /* In which order mappings are searched: programs can be large, and libc, which has both, isn't. */
@@ -41,17 +44,24 @@ static bool is_restorer(const unsigned char *at) {
 static void look_in(pi_inject_gadgets *gadgets, const unsigned char *code, size_t length,
                     uint64_t address) {
     for (size_t i = 0; i + LONGEST_PATTERN <= length; i++) {
-        if (code[i] != 0x0f && code[i] != 0x48 && code[i] != 0xb8)
+        if (code[i] != 0x0f && code[i] != 0x48 && code[i] != 0xb8 && code[i] != 0x58)
             continue;
         if (gadgets->call == 0 && is_pattern(&patterns[PATTERN_CALL], code + i))
             gadgets->call = address + i;
         if (gadgets->restorer == 0 && is_restorer(code + i))
             gadgets->restorer = address + i;
+        if (gadgets->number == 0 && is_pattern(&patterns[PATTERN_NUMBER], code + i))
+            gadgets->number = address + i;
     }
 }
 
-static bool are_complete(const pi_inject_gadgets *gadgets) {
+/* Nothing better is to be found. */
+static bool are_best(const pi_inject_gadgets *gadgets) {
     return gadgets->call != 0 && gadgets->restorer != 0;
+}
+
+static bool suffice(const pi_inject_gadgets *gadgets) {
+    return gadgets->call != 0 && (gadgets->restorer != 0 || gadgets->number != 0);
 }
 
 static long read_code(int32_t pid, uint64_t address, void *code, size_t length) {
@@ -64,7 +74,7 @@ static size_t search_mapping(const pi_inject_search *search, pi_inject_gadgets *
                              const pi_area *area, size_t most) {
     size_t done = 0;
     uint64_t start = area->start;
-    while (start < area->end && done < most && !are_complete(gadgets)) {
+    while (start < area->end && done < most && !are_best(gadgets)) {
         size_t length = area->end - start < search->code_capacity ? (size_t)(area->end - start)
                                                                   : search->code_capacity;
         long got = read_code(search->pid, start, search->code, length);
@@ -138,7 +148,7 @@ bool pi_inject_find_gadgets(const pi_inject_search *search, pi_inject_gadgets *g
     for (unsigned pass = 0; pass < PASS_COUNT; pass++) {
         const char *at = search->maps, *line = at;
         pi_area area;
-        for (; left > 0 && !are_complete(gadgets) && pi_area_next(&at, end, &area); line = at) {
+        for (; left > 0 && !are_best(gadgets) && pi_area_next(&at, end, &area); line = at) {
             bool is_code = (area.permissions & PI_MAPPING_READ) != 0 &&
                            (area.permissions & PI_MAPPING_EXECUTE) != 0 &&
                            area.kind != PI_AREA_NEVER_READ;
@@ -148,17 +158,20 @@ bool pi_inject_find_gadgets(const pi_inject_search *search, pi_inject_gadgets *g
             left -= done < left ? done : left;
         }
     }
-    return are_complete(gadgets);
+    return suffice(gadgets);
+}
+
+static bool has_pattern(int32_t pid, uint64_t address, const struct pattern *pattern) {
+    unsigned char code[LONGEST_PATTERN];
+    return read_code(pid, address, code, pattern->length) == pattern->length &&
+           is_pattern(pattern, code);
 }
 
 bool pi_inject_has_gadgets(int32_t pid, const pi_inject_gadgets *gadgets) {
-    unsigned char call[LONGEST_PATTERN] = {0}, restorer[LONGEST_PATTERN] = {0};
-    long call_bytes = patterns[PATTERN_CALL].length;
-    long restorer_bytes = patterns[PATTERN_SHORT_RESTORER].length;
-    /* The longer one may end where the code does. */
-    long got = read_code(pid, gadgets->restorer, restorer, sizeof restorer);
-    return are_complete(gadgets) &&
-           read_code(pid, gadgets->call, call, (size_t)call_bytes) == call_bytes &&
-           is_pattern(&patterns[PATTERN_CALL], call) && got >= restorer_bytes &&
-           is_restorer(restorer);
+    if (!suffice(gadgets) || !has_pattern(pid, gadgets->call, &patterns[PATTERN_CALL]))
+        return false;
+    if (gadgets->restorer == 0)
+        return has_pattern(pid, gadgets->number, &patterns[PATTERN_NUMBER]);
+    return has_pattern(pid, gadgets->restorer, &patterns[PATTERN_RESTORER]) ||
+           has_pattern(pid, gadgets->restorer, &patterns[PATTERN_SHORT_RESTORER]);
 }

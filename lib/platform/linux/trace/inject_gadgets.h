@@ -14,7 +14,8 @@
 /* Places in the code that the process has mapped, and the form of its vector registers. */
 typedef struct pi_inject_gadgets {
     uint64_t call;     /* syscall; ret */
-    uint64_t restorer; /* the call of rt_sigreturn */
+    uint64_t restorer; /* the call of rt_sigreturn; 0: none, then the next one and .call make it */
+    uint64_t number;   /* pop %rax; ret */
     /* Of the registers that XSAVE keeps, those that every thread has room for in its signal frames,
      * and the bytes up to their end. The others (AMX) get room when a thread first uses them. */
     uint64_t plain_features;
@@ -30,7 +31,7 @@ typedef struct pi_inject_search {
     size_t code_capacity;
 } pi_inject_search;
 
-/* False where a place wasn't found; it is 0 then. */
+/* False where they don't suffice. What wasn't found is 0. */
 bool pi_inject_find_gadgets(const pi_inject_search *search, pi_inject_gadgets *gadgets);
 
 /* Whether they are still there: the process may have unmapped the code since, or run another
