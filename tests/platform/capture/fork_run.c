@@ -33,7 +33,7 @@ typedef struct fork_tables {
     pi_stop_thread threads[THREADS];
     uint32_t slots[2 * THREADS];
     char entries[PI_STOP_ENTRIES_BYTES] __attribute__((aligned(8)));
-    pi_hold_registers registers[THREADS];
+    pi_stop_registers registers[THREADS];
     char maps[MAPS_BYTES];
     unsigned char code[CODE_BYTES];
 } fork_tables;
@@ -50,6 +50,7 @@ IN_HELPER static void begin_round(fork_run *run, pi_helper *helper, fork_tables 
     stop->task_directory = task;
     stop->capacity = THREADS;
     stop->threads = tables->threads;
+    stop->registers = tables->registers;
     stop->slots = tables->slots;
     stop->slot_count = 2 * THREADS;
     stop->entries = tables->entries;
@@ -59,7 +60,6 @@ IN_HELPER static void begin_round(fork_run *run, pi_helper *helper, fork_tables 
     stop->has_dead_main = stop->is_full = 0;
     pi_fork *fork = &tables->fork;
     fork->stop = stop;
-    fork->registers = tables->registers;
     fork->proc = run->proc;
     fork->maps = tables->maps;
     fork->maps_capacity = MAPS_BYTES;
@@ -104,8 +104,7 @@ IN_HELPER static void stop_and_fork(fork_run *run, pi_helper *helper, fork_table
     if (run->stopped == PI_STOP_OK) {
         for (uint32_t i = 0; i < stop->count; i++)
             if (stop->threads[i].state == PI_STOP_STANDS)
-                pi_stop_read_registers(stop, &stop->threads[i], &tables->registers[i].general,
-                                       &tables->registers[i].floating);
+                pi_stop_read_registers(stop, &stop->threads[i]);
         read_maps(run, helper, &tables->fork);
         tables->fork.deadline_ns = raw_now_ns() + (run->limit_ns != 0 ? run->limit_ns : LONG_NS);
         run->result = pi_fork_target(&tables->fork);

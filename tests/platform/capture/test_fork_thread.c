@@ -27,7 +27,7 @@ enum { UNSURE = 0x18000, GUARDED = 0x48000, SHARED = 0x68000, READ_ONLY = 0x7800
 
 static pi_stop stop;
 static pi_stop_thread threads[MOST_THREADS];
-static pi_hold_registers registers[MOST_THREADS];
+static pi_stop_registers registers[MOST_THREADS];
 static pi_fork forked;
 static pi_fork_candidate found[PI_FORK_MOST_CANDIDATES];
 
@@ -35,11 +35,9 @@ static int begin(void **state) {
     (void)state;
     memset(threads, 0, sizeof threads);
     memset(registers, 0, sizeof registers);
-    stop = (pi_stop){.pid = getpid(), .threads = threads};
-    forked = (pi_fork){.stop = &stop,
-                       .registers = registers,
-                       .maps = (char *)(uintptr_t)maps,
-                       .maps_length = sizeof maps - 1};
+    stop = (pi_stop){.pid = getpid(), .threads = threads, .registers = registers};
+    forked =
+        (pi_fork){.stop = &stop, .maps = (char *)(uintptr_t)maps, .maps_length = sizeof maps - 1};
     return 0;
 }
 

@@ -115,7 +115,6 @@ void pi_copy_prepare(pi_hold *hold) {
         return;
     pi_fork *fork = &copy->fork;
     fork->stop = &hold->stop;
-    fork->registers = hold->registers;
     fork->proc = hold->proc;
     fork->maps = hold->maps;
     fork->maps_capacity = hold->maps_capacity;

@@ -85,8 +85,7 @@ static void wait_through(reaping *work) {
 static void try_thread(reaping *work, int32_t tid) {
     pi_fork *fork = work->fork;
     pi_stop *all = fork->stop;
-    const pi_hold_registers *all_registers = fork->registers;
-    pi_hold_registers registers;
+    pi_stop_registers registers;
     pi_stop_thread thread;
     uint32_t slots[2] = {0};
     pi_stop alone = {.helper = all->helper,
@@ -94,6 +93,7 @@ static void try_thread(reaping *work, int32_t tid) {
                      .task_directory = all->task_directory,
                      .capacity = 1,
                      .threads = &thread,
+                     .registers = &registers,
                      .slots = slots,
                      .slot_count = 2,
                      .limit_ns = stop_limit_ns,
@@ -101,13 +101,10 @@ static void try_thread(reaping *work, int32_t tid) {
     if (fork->maps_length == 0)
         read_maps(fork, tid);
     fork->deadline_ns = raw_now_ns() + calls_limit_ns;
-    if (pi_stop_one(&alone, tid) == PI_STOP_OK &&
-        pi_stop_read_registers(&alone, &thread, &registers.general, &registers.floating)) {
+    if (pi_stop_one(&alone, tid) == PI_STOP_OK && pi_stop_read_registers(&alone, &thread)) {
         fork->stop = &alone;
-        fork->registers = &registers;
         wait_through(work);
         fork->stop = all;
-        fork->registers = all_registers;
     }
     pi_stop_release(&alone);
     work->tried++;

@@ -33,10 +33,9 @@ enum { PI_FORK_MOST_CANDIDATES = 32 };
 
 typedef struct pi_fork {
     /* Set by the caller; the rest is zero. */
-    pi_stop *stop;                      /* where all stand, with registers read */
-    const pi_hold_registers *registers; /* beside stop->threads */
-    int proc;                           /* /proc */
-    char *maps;                         /* the text of maps; at the end it is read anew into this */
+    pi_stop *stop; /* where all stand, with registers read */
+    int proc;      /* /proc */
+    char *maps;    /* the text of maps; at the end it is read anew into this */
     size_t maps_capacity;
     size_t maps_length;
     pi_inject_gadgets gadgets;

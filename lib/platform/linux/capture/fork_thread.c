@@ -48,7 +48,7 @@ static bool has_own_mask(const struct user_regs_struct *registers) {
 }
 
 static pi_fork_place place_of(const pi_fork *fork, uint32_t index) {
-    const struct user_regs_struct *registers = &fork->registers[index].general;
+    const struct user_regs_struct *registers = &fork->stop->registers[index].general;
     if ((long)registers->orig_rax < 0)
         return PI_FORK_IN_CODE;
     if (!pi_inject_is_restarted(registers) && !fork->stop->threads[index].needs_restart)
@@ -61,7 +61,7 @@ static pi_fork_place place_of(const pi_fork *fork, uint32_t index) {
 static bool may_serve(const pi_fork *fork, uint32_t index) {
     const pi_stop_thread *thread = &fork->stop->threads[index];
     return thread->state == PI_STOP_STANDS && thread->has_registers &&
-           fork->registers[index].general.cs == USER_CODE_SEGMENT;
+           fork->stop->registers[index].general.cs == USER_CODE_SEGMENT;
 }
 
 /* Lower is better. Whose stack isn't sure comes behind those in or behind calls whose stack is. */
@@ -117,7 +117,7 @@ static void find_stacks(const pi_fork *fork, pi_fork_candidate *candidates, uint
         bool is_sure =
             is_main_stack || (below.end == area.start && below.permissions == 0 && below.end != 0);
         for (uint32_t i = 0; i < count && is_stack(&area); i++) {
-            uint64_t pointer = fork->registers[candidates[i].index].general.rsp;
+            uint64_t pointer = fork->stop->registers[candidates[i].index].general.rsp;
             if (pointer <= area.start || pointer > area.end)
                 continue;
             candidates[i].stack_lowest = lowest_of(&area, &below, is_main_stack);
@@ -230,7 +230,7 @@ pi_fork_result pi_fork_check_thread(const pi_fork *fork, const pi_fork_candidate
                                     uintptr_t *options) {
     char text[STATUS_BYTES];
     int32_t tid = fork->stop->threads[candidate->index].tid;
-    const struct user_regs_struct *registers = &fork->registers[candidate->index].general;
+    const struct user_regs_struct *registers = &fork->stop->registers[candidate->index].general;
     long length = pi_stop_read_thread_file(fork->stop, tid, "status", text, sizeof text);
     const char *filter = find_value(text, length, "Seccomp");
     if (length <= 0)
@@ -249,12 +249,13 @@ pi_fork_result pi_fork_check_thread(const pi_fork *fork, const pi_fork_candidate
 
 void pi_fork_borrow(const pi_fork *fork, const pi_fork_candidate *candidate, pi_inject *inject) {
     const pi_stop_thread *thread = &fork->stop->threads[candidate->index];
-    inject->origin = (pi_inject_origin){.pid = fork->stop->pid,
-                                        .tid = thread->tid,
-                                        .gadgets = &fork->gadgets,
-                                        .registers = &fork->registers[candidate->index].general,
-                                        .lowest = candidate->stack_lowest,
-                                        .repairs_call = thread->needs_restart};
+    inject->origin =
+        (pi_inject_origin){.pid = fork->stop->pid,
+                           .tid = thread->tid,
+                           .gadgets = &fork->gadgets,
+                           .registers = &fork->stop->registers[candidate->index].general,
+                           .lowest = candidate->stack_lowest,
+                           .repairs_call = thread->needs_restart};
     inject->has_no_frame = false;
     inject->deadline_ns = fork->deadline_ns;
     inject->wait = pi_helper_wait_for_child;

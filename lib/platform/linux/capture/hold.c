@@ -63,13 +63,12 @@ static pi_hold_result read_registers(pi_hold *hold) {
     size_t count = 0;
     for (uint32_t i = 0; i < hold->stop.count; i++) {
         pi_stop_thread *thread = &hold->stop.threads[i];
-        pi_hold_registers *registers = &hold->registers[i];
-        if (thread->state != PI_STOP_STANDS ||
-            !pi_stop_read_registers(&hold->stop, thread, &registers->general, &registers->floating))
+        const struct user_regs_struct *general = &hold->stop.registers[i].general;
+        if (thread->state != PI_STOP_STANDS || !pi_stop_read_registers(&hold->stop, thread))
             continue;
         pi_plan_thread *planned = &hold->plan.threads[count++];
-        planned->stack_pointer = registers->general.rsp;
-        planned->instruction_pointer = registers->general.rip;
+        planned->stack_pointer = general->rsp;
+        planned->instruction_pointer = general->rip;
     }
     hold->plan.thread_count = count;
     uint64_t end_ns = raw_now_ns();

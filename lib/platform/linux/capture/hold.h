@@ -11,12 +11,6 @@
  * host prepares the memory, a helper runs pi_hold_run, the host takes the results out again.
  */
 
-/* A thread's registers as ptrace gives them. */
-typedef struct pi_hold_registers {
-    struct user_regs_struct general;
-    struct user_fpregs_struct floating;
-} pi_hold_registers;
-
 typedef enum pi_hold_result {
     PI_HOLD_NOT_DONE = 0,
     PI_HOLD_DONE,
@@ -43,7 +37,6 @@ typedef struct pi_hold {
     int32_t memory_tid;
     uint64_t max_pause_ns;
     pi_stop stop;
-    pi_hold_registers *registers; /* beside stop.threads */
     /* .threads: those that have registers, in the same order; behind them one for each stack that a
      * signal handler on an alternate stack has interrupted. */
     pi_plan plan;

@@ -77,7 +77,7 @@ bool pi_hold_add_interrupted(pi_hold *hold) {
         if (!hold->stop.threads[i].has_registers)
             continue;
         const pi_memory_range *stack = &plan->threads[planned++].stack;
-        const struct user_regs_struct *general = &hold->registers[i].general;
+        const struct user_regs_struct *general = &hold->stop.registers[i].general;
         if (stack->size_bytes == 0 || !may_be_elsewhere(hold, general))
             continue;
         if (!has_offsets)

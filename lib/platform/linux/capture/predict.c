@@ -12,7 +12,7 @@
 #include "platform/linux/capture/source.h"
 
 /* Of a thread whose stack pointer can't be told, nothing of its stack is planned. */
-static int read_pointers(const pi_process *process, int32_t tid, pi_hold_registers *registers) {
+static int read_pointers(const pi_process *process, int32_t tid, pi_stop_registers *registers) {
     char path[32], text[256];
     uint64_t stack, instruction;
     snprintf(path, sizeof path, "task/%d/syscall", (int)tid);
@@ -41,7 +41,7 @@ static int add_thread(const pi_process *process, const procinspect_thread_info *
     thread->has_registers = thread->state == PI_STOP_STANDS;
     if (!thread->has_registers)
         return 0;
-    pi_hold_registers *registers = &hold->registers[index];
+    pi_stop_registers *registers = &hold->stop.registers[index];
     int result = read_pointers(process, info->tid, registers);
     pi_plan_thread *planned = &hold->plan.threads[hold->plan.thread_count++];
     planned->stack_pointer = registers->general.rsp;

@@ -13,7 +13,7 @@ enum { AFFINITY_PROCESSORS = 64 }; /* as many as a snapshot has bits for */
 /* A thread of the hold, to be sorted: `planned` is its memory plan, NULL without registers. */
 typedef struct held_thread {
     const pi_stop_thread *stopped;
-    const pi_hold_registers *registers;
+    const pi_stop_registers *registers;
     const pi_plan_thread *planned;
 } held_thread;
 
@@ -34,7 +34,7 @@ static size_t collect(const pi_hold *hold, held_thread *threads) {
         const pi_stop_thread *stopped = &hold->stop.threads[i];
         const pi_plan_thread *plan = stopped->has_registers ? &hold->plan.threads[planned++] : NULL;
         if (is_in_dump(stopped))
-            threads[count++] = (held_thread){stopped, &hold->registers[i], plan};
+            threads[count++] = (held_thread){stopped, &hold->stop.registers[i], plan};
     }
     qsort(threads, count, sizeof *threads, compare_tids);
     for (size_t i = 1; i < count; i++) {

@@ -89,8 +89,8 @@ static void lay_out(table_layout *layout, pi_hold *hold, size_t usual,
     stop->slots = place(layout, stop->slot_count * sizeof *stop->slots,
                         stop->slot_count * sizeof *stop->slots);
     stop->entries = place(layout, PI_STOP_ENTRIES_BYTES, PI_STOP_ENTRIES_BYTES);
-    hold->registers =
-        place(layout, capacity * sizeof *hold->registers, usual * sizeof *hold->registers);
+    stop->registers =
+        place(layout, capacity * sizeof *stop->registers, usual * sizeof *stop->registers);
     hold->plan.threads =
         place(layout, capacity * sizeof *hold->plan.threads, usual * sizeof *hold->plan.threads);
     hold->range_offsets = place(layout, capacity * 2 * sizeof *hold->range_offsets,

@@ -48,19 +48,23 @@ static bool needs_restart(const pi_stop_thread *thread, const struct user_regs_s
            call.arch == AUDIT_ARCH_X86_64;
 }
 
-/* At once, since the helper may be killed before it lets the thread go. */
-static void repair_call(pi_stop_thread *thread) {
-    struct user_regs_struct general;
-    unsigned long result = 0;
-    if (raw_ptrace(PTRACE_PEEKUSER, thread->tid, offsetof(struct user, regs.rax),
-                   (uintptr_t)&result) != 0)
-        return;
-    if (thread->needs_restart && result == PI_CALL_RESTARTS)
-        return; /* it has told of its stop once more */
-    thread->needs_restart = (long)result == -EINTR && read_general(thread->tid, &general) &&
-                            needs_restart(thread, &general);
+/* At once, since the helper may be killed before it lets the thread go. *general: its registers,
+ * with the call as it was before it was repaired. False where there are none. */
+static bool repair_call(pi_stop_thread *thread, struct user_regs_struct *general) {
+    if (!read_general(thread->tid, general))
+        return false;
+    if (thread->needs_restart && general->rax == PI_CALL_RESTARTS) {
+        general->rax = (unsigned long long)-EINTR; /* it has told of its stop once more */
+        return true;
+    }
+    thread->needs_restart = needs_restart(thread, general);
     if (thread->needs_restart)
         pi_call_restart(thread->tid);
+    return true;
+}
+
+static pi_stop_registers *registers_of(const pi_stop *stop, const pi_stop_thread *thread) {
+    return &stop->registers[thread - stop->threads];
 }
 
 /* What the wait for a thread answered. */
@@ -71,7 +75,7 @@ static void take_status(pi_stop *stop, pi_stop_thread *thread, int status) {
         stop->standing += thread->state != PI_STOP_STANDS;
         thread->state = PI_STOP_STANDS;
         thread->in_group_stop = WSTOPSIG(status) != SIGTRAP;
-        repair_call(thread);
+        repair_call(thread, &registers_of(stop, thread)->general);
     } else {
         /* A signal came first. It is delivered, and the thread stops behind that; the interrupt is
          * asked for again because a stop for another cause may have used up the first. */
@@ -227,23 +231,28 @@ static bool read_floating(int32_t tid, struct user_fpregs_struct *floating) {
     return raw_ptrace(PTRACE_GETFPREGS, tid, 0, (uintptr_t)floating) == 0;
 }
 
-bool pi_stop_read_registers(pi_stop *stop, pi_stop_thread *thread, struct user_regs_struct *general,
-                            struct user_fpregs_struct *floating) {
-    bool read = read_general(thread->tid, general);
+/*
+ * Of most threads the general ones are there since they stopped. A thread that was killed since has
+ * none left. The main thread may have been replaced, by one that was in execve and now goes by its
+ * number: that one is traced, too, and stands by now or is about to.
+ */
+static bool read_again(pi_stop *stop, pi_stop_thread *thread, pi_stop_registers *registers) {
+    bool may_be_another = thread->tid == stop->pid;
+    return (!may_be_another || repair_call(thread, &registers->general)) &&
+           read_floating(thread->tid, &registers->floating);
+}
+
+bool pi_stop_read_registers(pi_stop *stop, pi_stop_thread *thread) {
+    pi_stop_registers *registers = registers_of(stop, thread);
+    bool read = read_again(stop, thread, registers);
     if (!read) {
-        /* Killed, or replaced by a thread that was in execve and now goes by this number: that one
-         * is traced, too, and about to stop. */
         stop->standing--;
         thread->state = PI_STOP_SEIZED;
         read = wait_for(stop, thread) == PI_STOP_OK && thread->state == PI_STOP_STANDS &&
-               read_general(thread->tid, general);
+               read_again(stop, thread, registers);
     }
-    if (!read || !read_floating(thread->tid, floating))
-        return false;
-    thread->has_registers = 1;
-    if (thread->needs_restart)
-        general->rax = (unsigned long long)-EINTR; /* as it was before it was repaired */
-    return true;
+    thread->has_registers = read;
+    return read;
 }
 
 /* `signal`: which one stopped it on its way to the thread, 0 for none. It is delivered then: the
@@ -256,7 +265,8 @@ static void release(pi_stop *stop, pi_stop_thread *thread, int signal) {
 static void release_late(pi_stop *stop, pi_stop_thread *thread, int status) {
     thread->has_registers = 0;
     thread->in_group_stop = status >> 16 == EVENT_STOP && WSTOPSIG(status) != SIGTRAP;
-    repair_call(thread);
+    struct user_regs_struct general;
+    repair_call(thread, &general);
     release(stop, thread, signal_of(status));
 }
 

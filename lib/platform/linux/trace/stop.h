@@ -27,6 +27,12 @@ typedef struct pi_stop_thread {
     uint8_t needs_restart; /* its call would have answered EINTR for our sake */
 } pi_stop_thread;
 
+/* A thread's registers as ptrace gives them. */
+typedef struct pi_stop_registers {
+    struct user_regs_struct general;
+    struct user_fpregs_struct floating;
+} pi_stop_registers;
+
 typedef enum pi_stop_result {
     PI_STOP_OK = 0,
     PI_STOP_REFUSED,  /* the kernel doesn't let us trace `refused_tid`: refused_errno */
@@ -42,6 +48,7 @@ typedef struct pi_stop {
     int task_directory;                /* /proc/PID/task */
     uint32_t capacity;                 /* threads that the tables have room for */
     pi_stop_thread *threads;           /* capacity */
+    pi_stop_registers *registers;      /* beside them: of those with has_registers */
     uint32_t *slots;                   /* slot_count: which thread has this tid */
     uint32_t slot_count;               /* a power of two, at least twice the capacity */
     char *entries;                     /* PI_STOP_ENTRIES_BYTES, for reading the directory */
@@ -74,10 +81,9 @@ pi_stop_result pi_stop_interrupt(pi_stop *stop);
 /* Seizes and stops one thread and no other. The tables, which are empty, have room for one. */
 pi_stop_result pi_stop_one(pi_stop *stop, int32_t tid);
 
-/* The registers of a thread that stands, as it stopped. False where it has ended by now (its state
- * says so). */
-bool pi_stop_read_registers(pi_stop *stop, pi_stop_thread *thread, struct user_regs_struct *general,
-                            struct user_fpregs_struct *floating);
+/* The registers of a thread that stands, as it stopped, into the table. False where it has ended by
+ * now (its state says so). */
+bool pi_stop_read_registers(pi_stop *stop, pi_stop_thread *thread);
 
 /* Lets all threads go on. What still could not be detached is released when the helper ends. */
 void pi_stop_release(pi_stop *stop);
