@@ -15,6 +15,7 @@ enum {
     STEP_NS = 100000000,        /* between two looks at age and life */
     LEAST_GROWTH_INTERVAL = 20, /* times what a look at the growth took */
     ROLLUP_CAPACITY = 2048,
+    STATM_CAPACITY = 128,
     CODE_CAPACITY = 64 * 1024
 };
 
@@ -131,6 +132,29 @@ void pi_copy_prepare(pi_hold *hold) {
     pi_copy_reap_old(fork);
 }
 
+/* How many pages are mapped, whether they exist or not: the first number in statm; 0 where it can't
+ * be read. */
+static uint64_t mapped_pages(const pi_hold *hold, int directory, const char *statm) {
+    char text[STATM_CAPACITY];
+    uint64_t pages = 0;
+    long file = pi_helper_open(hold->stop.helper, directory, statm, O_RDONLY);
+    long length = file < 0 ? 0 : raw_read((int)file, text, sizeof text);
+    if (file >= 0)
+        raw_close((int)file);
+    for (long i = 0; i < length && text[i] >= '0' && text[i] <= '9'; i++)
+        pages = pages * 10 + (uint64_t)(text[i] - '0');
+    return pages;
+}
+
+/* A fork keeps whole mappings from the copy (MADV_DONTFORK) and adds none. The kernel counts what
+ * is mapped exactly, whatever it estimates of pages. */
+static bool has_all_mappings(const pi_hold *hold) {
+    char path[PI_COPY_PATH_BYTES];
+    pi_copy_path(path, hold->copy->pid, "/statm");
+    uint64_t pages = mapped_pages(hold, hold->proc, path);
+    return pages != 0 && pages == mapped_pages(hold, hold->memory_directory, "statm");
+}
+
 static int make_record(pi_hold *hold, int pagemap) {
     pi_page_record *record = &hold->copy->record;
     record->type = hold->choice.type;
@@ -139,6 +163,7 @@ static int make_record(pi_hold *hold, int pagemap) {
     record->maps = hold->maps;
     record->maps_length = hold->maps_length;
     record->copy_memory = hold->copy->memory_file;
+    record->copy_has_all = has_all_mappings(hold);
     record->pages->helper = record->copy_pages->helper = hold->stop.helper;
     record->pages->deadline_ns = record->copy_pages->deadline_ns = pi_hold_deadline_ns(hold);
     pi_pages_begin(record->pages, pagemap);

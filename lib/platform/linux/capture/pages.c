@@ -39,8 +39,9 @@ enum { SCAN_FILE = 1 << 2, SCAN_PRESENT = 1 << 3, SCAN_SWAPPED = 1 << 4, SCAN_ZE
 
 /* Of many, so that the deadline is looked at. A brief scan is for those that only want to know
  * where pages begin: it passes hundreds of small mappings, and doesn't stay long with a large one.
- */
-enum { PAGES_IN_ONE_SCAN = 1024 * 1024, PAGES_IN_BRIEF_SCAN = 256 };
+ * A narrow one is for mappings among others that aren't asked about: a small one is looked at with
+ * its neighbours, a large one alone. */
+enum { PAGES_IN_ONE_SCAN = 1024 * 1024, PAGES_IN_BRIEF_SCAN = 256, PAGES_IN_NARROW_SCAN = 512 };
 
 /* A scan looks further than it was asked to, so that many small mappings take one: up to the end of
  * the addresses that programs have, unless they ask for more. */
@@ -52,19 +53,30 @@ void pi_pages_begin(pi_pages *pages, int pagemap) {
     pages->next = pages->count = 0;
 }
 
-static uint64_t look_up_to(const pi_pages *pages, uint64_t to) {
-    bool is_narrow = pages->is_narrow && !pages->is_brief;
-    return is_narrow || to > USUAL_ADDRESS_END ? to : USUAL_ADDRESS_END;
+/* How far to look, and at most at how many pages that exist. */
+typedef struct scan_reach {
+    uint64_t to;
+    uint64_t most_pages;
+} scan_reach;
+
+static scan_reach reach_of(const pi_pages *pages, uint64_t from, uint64_t to) {
+    uint64_t far = to > USUAL_ADDRESS_END ? to : USUAL_ADDRESS_END;
+    if (pages->is_brief)
+        return (scan_reach){far, PAGES_IN_BRIEF_SCAN};
+    if (!pages->is_narrow)
+        return (scan_reach){far, PAGES_IN_ONE_SCAN};
+    return (to - from) / PAGE_BYTES <= PAGES_IN_NARROW_SCAN
+               ? (scan_reach){far, PAGES_IN_NARROW_SCAN}
+               : (scan_reach){to, PAGES_IN_ONE_SCAN};
 }
 
-static long scan(pi_pages *pages, uint64_t from, uint64_t to, uint64_t guard, uint64_t *end) {
+static long scan(pi_pages *pages, uint64_t from, scan_reach reach, uint64_t guard, uint64_t *end) {
     scan_argument argument = {.size = sizeof argument,
                               .start = from,
-                              .end = to,
+                              .end = reach.to,
                               .vec = (uintptr_t)pages->items.regions,
                               .vec_len = PI_PAGES_REGIONS,
-                              .max_pages =
-                                  pages->is_brief ? PAGES_IN_BRIEF_SCAN : PAGES_IN_ONE_SCAN,
+                              .max_pages = reach.most_pages,
                               .category_inverted = guard,
                               .category_mask = guard,
                               .category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
@@ -78,10 +90,10 @@ static long scan(pi_pages *pages, uint64_t from, uint64_t to, uint64_t guard, ui
 /* False where the kernel has no such call, or says what it can't. */
 static bool fill_by_scan(pi_pages *pages, uint64_t from, uint64_t to) {
     uint64_t end;
-    to = look_up_to(pages, to);
-    long count = scan(pages, from, to, SCAN_GUARD, &end);
+    scan_reach reach = reach_of(pages, from, to);
+    long count = scan(pages, from, reach, SCAN_GUARD, &end);
     if (count == -EINVAL)
-        count = scan(pages, from, to, 0, &end);
+        count = scan(pages, from, reach, 0, &end);
     if (count < 0 || count > PI_PAGES_REGIONS || end <= from)
         return false;
     pages->count = (size_t)count;

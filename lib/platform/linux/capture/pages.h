@@ -25,7 +25,7 @@ typedef struct pi_pages {
     int pagemap; /* /proc/PID/pagemap, open */
     bool cannot_scan;
     bool is_brief;           /* the first page is all that is asked for */
-    bool is_narrow;          /* what lies beyond what is asked for isn't looked at */
+    bool is_narrow;          /* beyond what is asked for little is looked at */
     const pi_helper *helper; /* NULL in the host */
     uint64_t deadline_ns;    /* by CLOCK_MONOTONIC, 0 for none */
 

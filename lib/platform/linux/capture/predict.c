@@ -95,6 +95,7 @@ static int record_pages(pi_hold *hold, int pagemap) {
     record->maps = hold->maps;
     record->maps_length = hold->maps_length;
     record->copy_memory = -1;
+    record->copy_has_all = true;
     pi_pages_begin(record->pages, pagemap);
     pi_pages_begin(record->copy_pages, pagemap);
     int result = pi_record_make(record);

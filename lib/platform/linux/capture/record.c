@@ -24,7 +24,7 @@ static int record_runs(pi_page_record *record, uint64_t from, uint64_t to) {
 
 static bool copy_can_read(const pi_page_record *record, uint64_t address) {
     char byte;
-    return record->copy_memory < 0 ||
+    return record->copy_has_all ||
            raw_call(SYS_pread64, record->copy_memory, (long)&byte, 1, (long)address) == 1;
 }
 

@@ -38,7 +38,8 @@ typedef struct pi_page_record {
     size_t maps_length;
     pi_pages *pages;      /* the process's */
     pi_pages *copy_pages; /* the copy's */
-    int copy_memory;      /* its /proc/PID/mem; -1: there is none yet, it would have all of it */
+    int copy_memory;      /* its /proc/PID/mem; -1: there is none yet */
+    bool copy_has_all;    /* mappings of files and shared memory: none was kept from it */
     bool holds_shared;    /* shared memory is wanted as it is now */
     pi_unwanted unwanted; /* not looked at either, unless they have any of `always` */
 
