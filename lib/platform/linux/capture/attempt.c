@@ -252,11 +252,13 @@ int32_t pi_capture_prepare_work(const pi_capture_state *capture, pi_capture_work
     bool wants_copy = capture->way == PROCINSPECT_DUMP_WAY_COPY;
     bool wants_spool = capture->way == PROCINSPECT_DUMP_WAY_SPOOL;
     bool is_live = capture->way == PROCINSPECT_DUMP_WAY_LIVE;
+    bool is_full = is_asked_for(capture, PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY);
     pi_capture_size size = {.thread_count = capture->known.list.count,
                             .max_data_bytes = request->hold_buffer_bytes,
                             .expected_data_bytes = wants_copy || wants_spool || is_live
                                                        ? 0
                                                        : capture->snapshot->report.memory_bytes,
+                            .holds_no_stacks = is_full && (wants_copy || wants_spool),
                             .has_choice = (request->type & PI_CHOICE_TYPES) != 0,
                             .wants_copy = wants_copy,
                             .wants_spool = wants_spool,

@@ -129,7 +129,7 @@ static int32_t no_memory(size_t bytes, procinspect_error *error) {
 /* What the memory will take for sure is backed by pages: each that the kernel would have to find
  * while the process stands takes longer than it takes to copy. */
 static void back_data(const pi_capture_work *work, const pi_capture_size *size) {
-    size_t stacks = (size->thread_count + 1) * USUAL_STACK_BYTES;
+    size_t stacks = size->holds_no_stacks ? 0 : (size->thread_count + 1) * USUAL_STACK_BYTES;
     if (stacks > MOST_BACKED_DATA_BYTES)
         stacks = MOST_BACKED_DATA_BYTES;
     uint64_t usual = stacks + size->expected_data_bytes;

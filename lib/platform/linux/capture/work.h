@@ -25,6 +25,7 @@ typedef struct pi_capture_size {
     size_t thread_count; /* about */
     uint64_t max_data_bytes;
     uint64_t expected_data_bytes; /* besides the stacks */
+    bool holds_no_stacks;         /* they are read with all other memory, and not into .data */
     bool has_choice;              /* the type asks for more memory than every dump holds */
     bool wants_copy;              /* hold.copy is to be there */
     bool wants_spool;             /* hold.spool is to be there */
