@@ -207,7 +207,7 @@ static int32_t check_least_size(const pi_snapshot *beforehand, const void *max_b
                                 procinspect_error *error) {
     uint64_t allowed_bytes = *(const uint64_t *)max_bytes;
     uint64_t least_bytes = pi_minidump_least_bytes(beforehand);
-    if (allowed_bytes == 0 || least_bytes <= allowed_bytes)
+    if (least_bytes <= allowed_bytes)
         return PROCINSPECT_OK;
     return pi_error_set(error, PROCINSPECT_ERROR_TOO_LARGE, 0,
                         "The dump would take at least %" PRIu64 " bytes, and max_dump_bytes allows "
@@ -237,7 +237,7 @@ static int32_t take_snapshot(const procinspect_process *process,
         .only_check = !only_predict && (options->flags & PROCINSPECT_DUMP_ONLY_CHECK) != 0,
         .only_predict = only_predict,
         .cancellation = options->cancellation,
-        .accept = check_least_size,
+        .accept = *max_bytes != 0 ? check_least_size : NULL,
         .user = max_bytes,
     };
     return pi_capture(process->platform, &request, snapshot, error);

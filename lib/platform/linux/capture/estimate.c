@@ -49,11 +49,18 @@ int32_t pi_capture_too_large(const pi_process *process, const pi_capture_request
                         request->hold_buffer_bytes, outcome);
 }
 
+/* To look at every page takes its time. A way that was asked for, and takes any size without room
+ * of its own, needs none. */
+static bool is_size_needed(const pi_capture_request *request) {
+    return request->accept != NULL ||
+           (request->way != PROCINSPECT_DUMP_WAY_COPY && request->way != PROCINSPECT_DUMP_WAY_LIVE);
+}
+
 int32_t pi_capture_judge_size(const pi_process *files, const pi_capture_request *request,
                               const pi_unwanted *unwanted, pi_snapshot *snapshot,
                               procinspect_error *error) {
-    uint64_t memory_bytes = estimate_bytes(files, request->type, unwanted);
-    snapshot->report.memory_bytes = memory_bytes;
+    if (is_size_needed(request))
+        snapshot->report.memory_bytes = estimate_bytes(files, request->type, unwanted);
     if (request->accept != NULL) {
         int32_t code = request->accept(snapshot, request->user, error);
         if (code != PROCINSPECT_OK)

@@ -90,7 +90,7 @@ int32_t pi_capture_modules(const pi_process *process, pi_living *living, pi_proc
  * Whether a dump of the process as it runs would be too large, by what is known before it is
  * stopped: asks the request's `accept`, too, and answers TOO_LARGE or what that answers. Sets the
  * report's memory_bytes to what the type takes besides what every dump holds, 0 where that can't
- * be told. `files` are those of a living thread.
+ * be told, or nobody asks for it. `files` are those of a living thread.
  */
 int32_t pi_capture_judge_size(const pi_process *files, const pi_capture_request *request,
                               const pi_unwanted *unwanted, pi_snapshot *snapshot,
