@@ -3,12 +3,11 @@
 
 #include <stddef.h>
 
+/* 16 for what is none. Which digit comes next can't be foretold, so nothing branches by that. */
 static unsigned digit_value(char character) {
-    if (character >= '0' && character <= '9')
-        return (unsigned)(character - '0');
-    if (character >= 'a' && character <= 'f')
-        return (unsigned)(character - 'a') + 10;
-    return 16;
+    unsigned digit = (unsigned)character - '0', letter = (unsigned)character - 'a';
+    unsigned is_digit = digit <= 9, is_letter = letter <= 5;
+    return is_digit * digit + is_letter * (letter + 10) + (1 - is_digit - is_letter) * 16;
 }
 
 /* A hexadecimal number of at most 64 bits and the character behind it; NULL where they aren't
@@ -72,6 +71,8 @@ static pi_area_kind kind_of(const char *name, const char *end, bool is_file, boo
         "/dev/shm/", "/dev/hugepages/", "/memfd:", "/SYSV", "/anon_hugepage", NULL};
     static const char *const devices[] = {"/dev/",    "/sys/",       "/proc/",
                                           "/dmabuf:", "anon_inode:", NULL};
+    if (name == end && !is_file)
+        return is_shared ? PI_AREA_SHARED_MEMORY : PI_AREA_ANONYMOUS;
     if (begins_with_any(name, end, kernel))
         return PI_AREA_NEVER_READ;
     if (begins_with(name, end, "[vdso]"))
@@ -126,11 +127,26 @@ bool pi_area_is_own(const pi_area *area) {
     return area->kind == PI_AREA_ANONYMOUS && (area->permissions & PI_MAPPING_SHARED) == 0;
 }
 
+/* Eight characters at a time: whether any of them is one. */
+static bool has_line_end(const char *at) {
+    const uint64_t lowest = UINT64_C(0x0101010101010101), highest = lowest << 7;
+    uint64_t letters;
+    __builtin_memcpy(&letters, at, sizeof letters);
+    letters ^= lowest * '\n';
+    return ((letters - lowest) & ~letters & highest) != 0;
+}
+
+static const char *end_of_line(const char *at, const char *end) {
+    while (end - at >= 8 && !has_line_end(at))
+        at += 8;
+    while (at < end && *at != '\n')
+        at++;
+    return at;
+}
+
 bool pi_area_next(const char **text, const char *end, pi_area *area) {
     while (*text < end) {
-        const char *line = *text, *line_end = line;
-        while (line_end < end && *line_end != '\n')
-            line_end++;
+        const char *line = *text, *line_end = end_of_line(line, end);
         *text = line_end < end ? line_end + 1 : end;
         if (line_end < end && read_line(line, line_end, area))
             return true;
