@@ -178,24 +178,25 @@ static int32_t lay_out_once(procinspect_dump *dump, uint64_t max_bytes, procinsp
 
 /*
  * The dump holds its report, and the report the dump's size: laid out until both agree. That ends,
- * since a larger size never makes the text shorter, and its digits are few.
+ * since a larger size never makes the text shorter, and its digits are few. Twice will do where
+ * what the report says at first has as many digits as in the end.
  */
 static int32_t lay_out(procinspect_dump *dump, uint64_t started_ns, uint64_t max_bytes,
                        procinspect_error *error) {
     procinspect_dump_report *report = &dump->snapshot->report;
-    report->size_bytes = 0;
-    report->total_ns = 0;
-    for (;;) {
+    report->size_bytes = report->memory_bytes;
+    report->total_ns = monotonic_ns() - started_ns;
+    for (bool is_first = true;; is_first = false) {
         int32_t code = lay_out_once(dump, max_bytes, error);
         if (code != PROCINSPECT_OK)
             return code;
         uint64_t size = pi_image_size_bytes(dump->image);
-        if (size == report->size_bytes) {
+        if (size == report->size_bytes && !is_first) {
             pi_image_redact(dump->image, dump->redaction.values);
             return PROCINSPECT_OK;
         }
         report->size_bytes = size;
-        if (report->total_ns == 0)
+        if (is_first)
             report->total_ns = monotonic_ns() - started_ns;
         pi_image_free(dump->image);
         dump->image = NULL;
