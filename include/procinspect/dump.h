@@ -322,7 +322,7 @@ typedef struct procinspect_dump_report {
     uint64_t pause_ns; /* from the first thread's stop to the last one's start; of a process that
                         * was stopped more than once, all of that together */
     /* The pause by phase, likewise: until all threads stood; registers; memory; until all ran
-     * again. */
+     * again. Registers that are read during a fork count as memory. */
     uint64_t pause_stop_ns;
     uint64_t pause_registers_ns;
     uint64_t pause_memory_ns;

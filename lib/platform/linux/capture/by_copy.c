@@ -77,9 +77,16 @@ static pi_fork_result make_copy_of_host(pi_hold *hold) {
     return pid < 0 ? PI_FORK_REFUSED : PI_FORK_DONE;
 }
 
+static void plan_meanwhile(void *argument) {
+    pi_hold *hold = argument;
+    hold->copy->planned = pi_hold_plan(hold);
+}
+
 static pi_fork_result make_copy_of_target(pi_hold *hold) {
     pi_copy *copy = hold->copy;
     pi_fork *fork = &copy->fork;
+    fork->meanwhile = pi_hold_is_planned_meanwhile(hold) ? plan_meanwhile : NULL;
+    fork->argument = hold;
     fork->maps_length = hold->maps_length;
     fork->deadline_ns = pi_hold_deadline_ns(hold);
     pi_fork_result result = pi_fork_target(fork);
@@ -94,6 +101,7 @@ static pi_fork_result make_copy_of_target(pi_hold *hold) {
 
 static pi_hold_result make_copy(pi_hold *hold) {
     pi_copy *copy = hold->copy;
+    copy->planned = PI_HOLD_DONE;
     copy->failed = copy->is_of_host ? make_copy_of_host(hold) : make_copy_of_target(hold);
     switch (copy->failed) {
     case PI_FORK_DONE:
@@ -105,7 +113,7 @@ static pi_hold_result make_copy(pi_hold *hold) {
     default:
         return PI_HOLD_NOT_COPIED;
     }
-    return open_files(hold);
+    return copy->planned == PI_HOLD_DONE ? open_files(hold) : copy->planned;
 }
 
 /* The text of maps as it is by now serves the search only. */

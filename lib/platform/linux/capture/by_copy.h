@@ -30,7 +30,8 @@ typedef struct pi_copy {
 
     /* Results. */
     int32_t pid;
-    pi_fork_result failed; /* why there is no copy */
+    pi_fork_result failed;  /* why there is no copy */
+    pi_hold_result planned; /* what reading the threads during the fork came to */
     int32_t failed_errno;
     uint64_t fork_ns;
     size_t held_count; /* of the ranges that hold.data holds */

@@ -15,8 +15,10 @@ static const uint64_t return_limit_ns = UINT64_C(1000000000);
 static pi_fork_result note_thread(pi_stop *stop, pi_stop_thread *thread, pi_inject_result result) {
     switch (result) {
     case PI_INJECT_OK:
+        thread->state = PI_STOP_STANDS;
         return PI_FORK_DONE;
     case PI_INJECT_FAILED:
+        thread->state = PI_STOP_STANDS;
         return PI_FORK_NO_THREAD;
     case PI_INJECT_LATE:
         thread->state = PI_STOP_SEIZED;
@@ -38,6 +40,8 @@ static pi_inject_result call_clone(pi_fork *fork) {
     pi_inject *inject = &fork->inject;
     const uint64_t arguments[4] = {CLONE_FILES, inject->frame.child_address};
     long answer = -ECANCELED;
+    inject->meanwhile = fork->meanwhile;
+    inject->argument = fork->argument;
     pi_inject_result result = pi_inject_call(inject, SYS_clone, arguments, &answer);
     fork->fork_ns = inject->call_ns;
     fork->copy_pid = inject->forked_pid;
@@ -51,9 +55,12 @@ static pi_inject_result call_clone(pi_fork *fork) {
 /* NO_THREAD where it can't serve, and another one may. */
 static pi_fork_result fork_through(pi_fork *fork, const pi_fork_candidate *candidate) {
     pi_stop_thread *thread = &fork->stop->threads[candidate->index];
+    if (!pi_stop_read_registers(fork->stop, thread))
+        return PI_FORK_NO_THREAD;
     pi_fork_result checked = pi_fork_check_thread(fork, candidate, &fork->options);
     if (checked != PI_FORK_DONE)
         return checked;
+    thread->state = PI_STOP_CALLS;
     pi_fork_borrow(fork, candidate, &fork->inject);
     pi_inject_result result = pi_inject_begin(&fork->inject);
     if (result == PI_INJECT_OK) {

@@ -33,7 +33,7 @@ enum { PI_FORK_MOST_CANDIDATES = 32 };
 
 typedef struct pi_fork {
     /* Set by the caller; the rest is zero. */
-    pi_stop *stop; /* where all stand, with registers read */
+    pi_stop *stop; /* where all stand, the main thread's registers are read */
     int proc;      /* /proc */
     char *maps;    /* the text of maps; at the end it is read anew into this */
     size_t maps_capacity;
@@ -41,6 +41,10 @@ typedef struct pi_fork {
     pi_inject_gadgets gadgets;
     bool has_fork_events; /* pi_fork_has_events */
     uint64_t deadline_ns; /* by CLOCK_MONOTONIC */
+    /* Nullable. Called once while the process is being forked, if it comes to that: what can be
+     * done of the rest in that time. Which thread makes the call is PI_STOP_CALLS then. */
+    void (*meanwhile)(void *argument);
+    void *argument;
 
     /* Results. */
     int32_t copy_pid;           /* 0: there is none */

@@ -58,24 +58,46 @@ static pi_hold_result stop_all(pi_hold *hold) {
     return from_stop(result);
 }
 
+/* Of the one that makes a call they are read by then. */
+static bool has_all_registers(pi_stop *stop, pi_stop_thread *thread) {
+    return thread->state == PI_STOP_CALLS ||
+           (thread->state == PI_STOP_STANDS && pi_stop_read_registers(stop, thread));
+}
+
 static pi_hold_result read_registers(pi_hold *hold) {
-    uint64_t begin_ns = raw_now_ns();
     size_t count = 0;
     for (uint32_t i = 0; i < hold->stop.count; i++) {
         pi_stop_thread *thread = &hold->stop.threads[i];
         const struct user_regs_struct *general = &hold->stop.registers[i].general;
-        if (thread->state != PI_STOP_STANDS || !pi_stop_read_registers(&hold->stop, thread))
+        thread->has_registers = has_all_registers(&hold->stop, thread);
+        if (!thread->has_registers)
             continue;
         pi_plan_thread *planned = &hold->plan.threads[count++];
         planned->stack_pointer = general->rsp;
         planned->instruction_pointer = general->rip;
     }
     hold->plan.thread_count = count;
-    uint64_t end_ns = raw_now_ns();
-    hold->registers_ns = end_ns - begin_ns;
     if (count == 0)
         return PI_HOLD_GONE;
-    return end_ns >= pi_hold_deadline_ns(hold) ? PI_HOLD_TOO_LATE : PI_HOLD_DONE;
+    return raw_now_ns() >= pi_hold_deadline_ns(hold) ? PI_HOLD_TOO_LATE : PI_HOLD_DONE;
+}
+
+/* The fork of a large process takes longer than its registers do: these are read meanwhile. Not
+ * where stacks are read at once, by what they say. */
+bool pi_hold_is_planned_meanwhile(const pi_hold *hold) {
+    return hold->copy != NULL && !hold->copy->is_of_host &&
+           (hold->choice.type & PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY) != 0;
+}
+
+static pi_hold_result read_first_registers(pi_hold *hold) {
+    uint64_t begin_ns = raw_now_ns();
+    pi_hold_result result = PI_HOLD_DONE;
+    if (pi_hold_is_planned_meanwhile(hold))
+        pi_stop_read_main_registers(&hold->stop);
+    else
+        result = read_registers(hold);
+    hold->registers_ns = raw_now_ns() - begin_ns;
+    return result;
 }
 
 /* A whole file about the process's memory; its length, or a negative errno. */
@@ -115,9 +137,6 @@ static pi_hold_result read_files(pi_hold *hold) {
     pi_hold_result result = pi_hold_read_maps(hold);
     if (result != PI_HOLD_DONE)
         return result;
-    hold->plan.mapping_count =
-        pi_plan_parse_maps(hold->maps, hold->maps_length, hold->mappings, hold->mapping_capacity);
-    hold->plan.mappings = hold->mappings;
     long length = read_file(hold, "auxv", hold->auxv, sizeof hold->auxv);
     hold->auxv_length = length < 0 ? 0 : (size_t)length;
     return PI_HOLD_DONE;
@@ -141,6 +160,19 @@ pi_hold_result pi_hold_read_ranges(pi_hold *hold, const pi_memory_range *ranges,
         break;
     }
     return PI_HOLD_NOT_DONE;
+}
+
+static void parse_maps(pi_hold *hold) {
+    hold->plan.mapping_count =
+        pi_plan_parse_maps(hold->maps, hold->maps_length, hold->mappings, hold->mapping_capacity);
+    hold->plan.mappings = hold->mappings;
+}
+
+pi_hold_result pi_hold_plan(pi_hold *hold) {
+    pi_hold_result result = read_registers(hold);
+    parse_maps(hold);
+    pi_plan_make(&hold->plan);
+    return result;
 }
 
 static pi_hold_result read_planned(pi_hold *hold) {
@@ -189,6 +221,7 @@ static pi_hold_result choose(pi_hold *hold) {
 /* All that exists has every stack in it: none has to be found through another, unless they are all
  * that is read now. */
 static pi_hold_result plan_stacks(pi_hold *hold) {
+    parse_maps(hold);
     if ((hold->choice.type & PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY) == 0 || hold->is_live)
         return read_plan(hold);
     pi_plan_make(&hold->plan);
@@ -228,7 +261,7 @@ static pi_hold_result choose_live(pi_hold *hold) {
 static pi_hold_result read_memory(pi_hold *hold) {
     uint64_t begin_ns = raw_now_ns();
     pi_hold_result result = read_files(hold);
-    if (result == PI_HOLD_DONE)
+    if (result == PI_HOLD_DONE && !pi_hold_is_planned_meanwhile(hold))
         result = plan_stacks(hold);
     if (result == PI_HOLD_DONE && hold->copy != NULL)
         result = pi_hold_copy(hold);
@@ -256,7 +289,7 @@ void pi_hold_run(pi_helper *helper, void *argument) {
         pi_copy_prepare(hold);
     pi_hold_result result = stop_all(hold);
     if (result == PI_HOLD_DONE)
-        result = read_registers(hold);
+        result = read_first_registers(hold);
     if (result == PI_HOLD_DONE)
         result = read_memory(hold);
     uint64_t begin_ns = raw_now_ns();

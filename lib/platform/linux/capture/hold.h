@@ -79,6 +79,10 @@ void pi_hold_run(pi_helper *helper, void *hold);
 /* When the threads have to be let go of. */
 uint64_t pi_hold_deadline_ns(const pi_hold *hold);
 pi_hold_result pi_hold_read_maps(pi_hold *hold);
+/* Whether registers and plan are made while the process is being forked: by _plan. */
+bool pi_hold_is_planned_meanwhile(const pi_hold *hold);
+/* With the text of maps: all registers, and from both the plan. */
+pi_hold_result pi_hold_plan(pi_hold *hold);
 pi_hold_result pi_hold_read_ranges(pi_hold *hold, const pi_memory_range *ranges, size_t count);
 pi_hold_result pi_hold_file_failed(pi_hold *hold, const char *name, long result);
 /* What pi_pages_next failed with. */

@@ -56,14 +56,23 @@ static void note_fork(pi_inject *inject, int status) {
         inject->forked_pid = (int32_t)pid;
 }
 
+static void use_time(pi_inject *inject) {
+    void (*meanwhile)(void *argument) = inject->meanwhile;
+    inject->meanwhile = NULL;
+    if (meanwhile != NULL)
+        meanwhile(inject->argument);
+}
+
 /* Until it stands before or behind a system call. What comes first are stops for SIGSTOP, of a
  * process that had been stopped, too, and the fork. */
-static pi_inject_result go_to_call(pi_inject *inject) {
+static pi_inject_result go_to_call(pi_inject *inject, bool is_in_call) {
     uintptr_t signal = 0;
     for (int i = 0; i < MOST_STOPS; i++) {
         int status;
         if (raw_ptrace(PTRACE_SYSCALL, inject->origin.tid, 0, signal) != 0)
             return PI_INJECT_GONE;
+        if (is_in_call)
+            use_time(inject);
         pi_inject_result result = wait_for_stop(inject, &status);
         if (result != PI_INJECT_OK)
             return result;
@@ -111,7 +120,7 @@ static pi_inject_result enter_call(pi_inject *inject, long number, const uint64_
     }
     if (!set_registers(inject, &first) || !set_mask(inject, UINT64_MAX))
         return PI_INJECT_GONE;
-    pi_inject_result result = go_to_call(inject);
+    pi_inject_result result = go_to_call(inject, false);
     if (result != PI_INJECT_OK || inject->has_no_frame)
         return result;
     if (raw_ptrace(PTRACE_GETEVENTMSG, inject->origin.tid, 0, (uintptr_t)&message) != 0)
@@ -129,9 +138,9 @@ static pi_inject_result enter_call(pi_inject *inject, long number, const uint64_
 static pi_inject_result leave_call(pi_inject *inject, long *answer) {
     for (int i = 0; i < MOST_RESTARTS; i++) {
         struct user_regs_struct registers;
-        pi_inject_result result = i == 0 ? PI_INJECT_OK : go_to_call(inject);
+        pi_inject_result result = i == 0 ? PI_INJECT_OK : go_to_call(inject, false);
         if (result == PI_INJECT_OK)
-            result = go_to_call(inject);
+            result = go_to_call(inject, true);
         if (result != PI_INJECT_OK)
             return result;
         if (raw_ptrace(PTRACE_GETREGS, inject->origin.tid, 0, (uintptr_t)&registers) != 0)
@@ -146,6 +155,7 @@ static pi_inject_result leave_call(pi_inject *inject, long *answer) {
 pi_inject_result pi_inject_begin(pi_inject *inject) {
     pi_inject_origin *origin = &inject->origin;
     inject->forked_pid = 0;
+    inject->meanwhile = NULL;
     if (raw_ptrace(PTRACE_GETSIGMASK, origin->tid, SIGNAL_SET_BYTES, (uintptr_t)&origin->mask) != 0)
         return PI_INJECT_FAILED;
     if (inject->has_no_frame)

@@ -43,6 +43,10 @@ typedef struct pi_inject {
     void (*wait)(uint64_t limit_ns); /* until something may have happened to the thread */
 
     pi_inject_frame frame;
+    /* Set behind pi_inject_begin, or NULL: called once while the thread is in the next call, and
+     * leaves it alone. */
+    void (*meanwhile)(void *argument);
+    void *argument;
     int32_t forked_pid; /* by PTRACE_EVENT_CLONE; 0: none */
     uint64_t call_ns;   /* that the last call took */
 } pi_inject;

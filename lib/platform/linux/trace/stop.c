@@ -75,7 +75,8 @@ static void take_status(pi_stop *stop, pi_stop_thread *thread, int status) {
         stop->standing += thread->state != PI_STOP_STANDS;
         thread->state = PI_STOP_STANDS;
         thread->in_group_stop = WSTOPSIG(status) != SIGTRAP;
-        repair_call(thread, &registers_of(stop, thread)->general);
+        if (repair_call(thread, &registers_of(stop, thread)->general))
+            thread->has_registers = 1;
     } else {
         /* A signal came first. It is delivered, and the thread stops behind that; the interrupt is
          * asked for again because a stop for another cause may have used up the first. */
@@ -253,6 +254,12 @@ bool pi_stop_read_registers(pi_stop *stop, pi_stop_thread *thread) {
     }
     thread->has_registers = read;
     return read;
+}
+
+void pi_stop_read_main_registers(pi_stop *stop) {
+    for (uint32_t i = 0; i < stop->count; i++)
+        if (stop->threads[i].tid == stop->pid && stop->threads[i].state == PI_STOP_STANDS)
+            pi_stop_read_registers(stop, &stop->threads[i]);
 }
 
 /* `signal`: which one stopped it on its way to the thread, 0 for none. It is delivered then: the

@@ -16,14 +16,16 @@ typedef enum pi_stop_state {
     PI_STOP_STANDS,
     PI_STOP_RUNS,  /* could not be stopped: it sleeps uninterruptibly */
     PI_STOP_ENDED, /* the thread has, or is a main thread that ended before the others */
-    PI_STOP_RELEASED
+    PI_STOP_RELEASED,
+    PI_STOP_CALLS /* stood, and makes a call for us (trace/inject_call.h): nobody else waits for it
+                   */
 } pi_stop_state;
 
 typedef struct pi_stop_thread {
     int32_t tid;
     uint8_t state;         /* pi_stop_state */
     uint8_t in_group_stop; /* it had been stopped by a signal, and stays so */
-    uint8_t has_registers;
+    uint8_t has_registers; /* the general ones; all of them behind pi_stop_read_registers */
     uint8_t needs_restart; /* its call would have answered EINTR for our sake */
 } pi_stop_thread;
 
@@ -48,7 +50,7 @@ typedef struct pi_stop {
     int task_directory;                /* /proc/PID/task */
     uint32_t capacity;                 /* threads that the tables have room for */
     pi_stop_thread *threads;           /* capacity */
-    pi_stop_registers *registers;      /* beside them: of those with has_registers */
+    pi_stop_registers *registers;      /* beside them */
     uint32_t *slots;                   /* slot_count: which thread has this tid */
     uint32_t slot_count;               /* a power of two, at least twice the capacity */
     char *entries;                     /* PI_STOP_ENTRIES_BYTES, for reading the directory */
@@ -81,9 +83,12 @@ pi_stop_result pi_stop_interrupt(pi_stop *stop);
 /* Seizes and stops one thread and no other. The tables, which are empty, have room for one. */
 pi_stop_result pi_stop_one(pi_stop *stop, int32_t tid);
 
-/* The registers of a thread that stands, as it stopped, into the table. False where it has ended by
+/* All registers of a thread that stands, as it stopped, into the table. False where it has ended by
  * now (its state says so). */
 bool pi_stop_read_registers(pi_stop *stop, pi_stop_thread *thread);
+
+/* The main thread's, if it stands: whose number it is may have changed since it stopped. */
+void pi_stop_read_main_registers(pi_stop *stop);
 
 /* Lets all threads go on. What still could not be detached is released when the helper ends. */
 void pi_stop_release(pi_stop *stop);
