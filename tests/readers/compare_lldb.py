@@ -26,6 +26,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from functools import cached_property
 
 VDSO_NAMES = ("[vdso]", "linux-gate.so")  # LLDB's own, its address may follow; Breakpad's
 COPY = re.compile(r" \(copy \d+\)$")  # a library that is there twice; live, LLDB knows one
@@ -167,7 +168,10 @@ class Values:
         self.options.SetLanguage(lldb.eLanguageTypeC_plus_plus)
         self.dynamic = lldb.eDynamicDontRunTarget
         self.frame = self.own_frame(target.GetProcess())
-        self.has_types = target.FindFirstType("PyObject").IsValid()
+
+    @cached_property
+    def has_types(self):
+        return self.target.FindFirstType("PyObject").IsValid()
 
     def own_frame(self, process):
         """The main thread's, of the program that it runs."""
