@@ -206,11 +206,12 @@ static void assert_next_reaps(const test_child *child) {
     assert_true(count_children(child->pid) <= 0);
 }
 
-/* A helper whose host was killed may have it stand for a moment yet. */
+/* A helper whose host was killed may have it stand for a moment yet, or come to that only now. */
 static void assert_comes_to_run(pid_t pid) {
-    for (int i = 0; i < MOST_WAIT_MS && is_stopped(pid); i++)
+    int waited_ms = 0;
+    for (; waited_ms < MOST_WAIT_MS && is_stopped(pid); waited_ms++)
         sleep_ms(1);
-    assert_false(is_stopped(pid));
+    assert_true(waited_ms < MOST_WAIT_MS);
 }
 
 static void measure(crash_run *run) {
