@@ -2,7 +2,6 @@
 #include "platform/linux/trace/inject_gadgets.h"
 
 #include <cpuid.h>
-#include <emmintrin.h>
 #include <sys/uio.h>
 
 #include "platform/linux/capture/area.h"
@@ -37,62 +36,22 @@ static bool is_pattern(const struct pattern *pattern, const unsigned char *at) {
     return true;
 }
 
-/* Calls are known by the system call in them, which is rare; that, and what loads a number, by two
- * bytes. */
-enum { PAIR_BYTES = 2, STEP = 16 };
-
-/* Where among the next STEP bytes a pattern's first two stand. */
-static unsigned pairs_in_step(const unsigned char *at, const struct pattern *pattern) {
-    __m128i here = _mm_loadu_si128((const __m128i *)(const void *)at);
-    __m128i behind = _mm_loadu_si128((const __m128i *)(const void *)(at + 1));
-    __m128i first = _mm_cmpeq_epi8(here, _mm_set1_epi8((char)pattern->bytes[0]));
-    __m128i second = _mm_cmpeq_epi8(behind, _mm_set1_epi8((char)pattern->bytes[1]));
-    return (unsigned)_mm_movemask_epi8(_mm_and_si128(first, second));
-}
-
-static bool is_pair(const unsigned char *at, const struct pattern *pattern) {
-    return at[0] == pattern->bytes[0] && at[1] == pattern->bytes[1];
-}
-
-/* Where a pattern that ends with the call begins; NULL where the code doesn't go back that far. */
-static const unsigned char *begin_of(const struct pattern *pattern, const unsigned char *code,
-                                     const unsigned char *call) {
-    long bytes = pattern->length - PAIR_BYTES;
-    return call - code < bytes ? NULL : call - bytes;
-}
-
-/* `left`: how many bytes there are from the call on. */
-static void look_at_call(pi_inject_gadgets *gadgets, const unsigned char *code,
-                         const unsigned char *call, size_t left, uint64_t address) {
-    if (gadgets->call == 0 && left >= patterns[PATTERN_CALL].length &&
-        is_pattern(&patterns[PATTERN_CALL], call))
-        gadgets->call = address + (uint64_t)(call - code);
-    for (unsigned i = PATTERN_RESTORER; i <= PATTERN_SHORT_RESTORER; i++) {
-        const unsigned char *begin = begin_of(&patterns[i], code, call);
-        if (gadgets->restorer == 0 && begin != NULL && is_pattern(&patterns[i], begin))
-            gadgets->restorer = address + (uint64_t)(begin - code);
-    }
+static bool is_restorer(const unsigned char *at) {
+    return is_pattern(&patterns[PATTERN_RESTORER], at) ||
+           is_pattern(&patterns[PATTERN_SHORT_RESTORER], at);
 }
 
 static void look_in(pi_inject_gadgets *gadgets, const unsigned char *code, size_t length,
                     uint64_t address) {
-    size_t at = 0;
-    for (; at + STEP + 1 <= length; at += STEP) {
-        for (unsigned calls = pairs_in_step(code + at, &patterns[PATTERN_CALL]); calls != 0;
-             calls &= calls - 1) {
-            size_t call = at + (unsigned)__builtin_ctz(calls);
-            look_at_call(gadgets, code, code + call, length - call, address);
-        }
-        unsigned numbers =
-            gadgets->number == 0 ? pairs_in_step(code + at, &patterns[PATTERN_NUMBER]) : 0;
-        if (numbers != 0)
-            gadgets->number = address + at + (unsigned)__builtin_ctz(numbers);
-    }
-    for (; at + PAIR_BYTES <= length; at++) {
-        if (is_pair(code + at, &patterns[PATTERN_CALL]))
-            look_at_call(gadgets, code, code + at, length - at, address);
-        if (gadgets->number == 0 && is_pair(code + at, &patterns[PATTERN_NUMBER]))
-            gadgets->number = address + at;
+    for (size_t i = 0; i + LONGEST_PATTERN <= length; i++) {
+        if (code[i] != 0x0f && code[i] != 0x48 && code[i] != 0xb8 && code[i] != 0x58)
+            continue;
+        if (gadgets->call == 0 && is_pattern(&patterns[PATTERN_CALL], code + i))
+            gadgets->call = address + i;
+        if (gadgets->restorer == 0 && is_restorer(code + i))
+            gadgets->restorer = address + i;
+        if (gadgets->number == 0 && is_pattern(&patterns[PATTERN_NUMBER], code + i))
+            gadgets->number = address + i;
     }
 }
 
