@@ -256,7 +256,7 @@ static int32_t capture(procinspect_dump *dump, const procinspect_process *proces
     if (code == PROCINSPECT_OK)
         code = take_snapshot(process, options, only_predict, &max_bytes, &dump->snapshot, error);
     if (code == PROCINSPECT_OK && !only_predict)
-        code = pi_dump_redaction_finish(&dump->redaction,
+        code = pi_dump_redaction_finish(&dump->redaction, process,
                                         dump->snapshot->texts[PI_TEXT_ENVIRONMENT], error);
     if (code == PROCINSPECT_OK)
         code = add_notes(dump, error);

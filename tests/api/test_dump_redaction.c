@@ -141,12 +141,12 @@ static size_t count_of(const taken *made, const char *text) {
     return count;
 }
 
-static size_t count_of_entry(const taken *made, const char *entry, size_t length) {
-    const char *at = memmem(made->bytes, made->length, entry, length);
-    return at != NULL;
+static bool holds(const taken *made, const char *entry, size_t length) {
+    return memmem(made->bytes, made->length, entry, length) != NULL;
 }
 
-#define has_entry(made, entry) (count_of_entry(made, entry, sizeof(entry)) != 0)
+/* A text with NULs in it, and the one behind it. */
+#define has_entry(made, entry) holds(made, entry, sizeof(entry))
 
 /* Else nothing below would show anything. */
 static void without_redaction_all_is_there(void **state) {
@@ -194,27 +194,20 @@ static void all_that_it_was_started_with_is_gone(void **state) {
     give_up(&made);
 }
 
-static int32_t compare(void *user, const void *bytes, size_t length, procinspect_error *error) {
-    (void)error;
-    const char **at = user;
-    if (memcmp(*at, bytes, length) != 0)
-        return PROCINSPECT_ERROR_IO;
-    *at += length;
-    return PROCINSPECT_OK;
-}
-
 static void streams_give_the_same(void **state) {
     (void)state;
     taken made = take(redacted_names, 3, FULL, PROCINSPECT_DUMP_WAY_HOLD, 0, "The values");
     procinspect_stream *stream;
     char part[4099];
-    const char *at = made.bytes;
+    size_t at = 0;
     assert_int_equal(procinspect_stream_open_dump(made.dump, NULL, &stream, NULL), 0);
     for (size_t length = 1; length != 0;) {
         assert_int_equal(procinspect_stream_read(stream, part, sizeof part, &length, NULL), 0);
-        assert_int_equal(compare(&at, part, length, NULL), PROCINSPECT_OK);
+        assert_true(length <= made.length - at);
+        assert_true(memcmp(made.bytes + at, part, length) == 0);
+        at += length;
     }
-    assert_ptr_equal(at, made.bytes + made.length);
+    assert_int_equal(at, made.length);
     procinspect_stream_free(stream);
     give_up(&made);
 }

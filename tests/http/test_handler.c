@@ -234,8 +234,7 @@ static void what_this_version_cannot_do_is_501(void **state) {
     assert_problem(request(http, "GET", "/api/processes/4242/dump?format=CORE"), 501,
                    "format=core");
     assert_problem(request(http, "GET", "/api/processes/4242/dump?dryRun=true"), 501, "proc_root");
-    assert_problem(request(http, "GET", "/api/processes/4242/dump?redact=true"), 501,
-                   "proc_root");
+    assert_problem(request(http, "GET", "/api/processes/4242/dump?redact=true"), 501, "proc_root");
     assert_problem(request(http, "GET", "/api/processes/4242/dump"), 501, "proc_root");
 }
 

@@ -12,9 +12,13 @@
 /* include/linux/sched.h; part of the layout of stat's field 9. */
 #define PF_KTHREAD UINT64_C(0x00200000)
 
-enum { PATH_CAPACITY = 64, FILE_CAPACITY = 2048, ENTRIES_CAPACITY = 8192, EVENTS_INTERVAL = 32 };
-
-enum { MOST_MISLED = 8 };
+enum {
+    PATH_CAPACITY = 64,
+    FILE_CAPACITY = 2048,
+    ENTRIES_CAPACITY = 8192,
+    EVENTS_INTERVAL = 32,
+    MOST_MISLED = 8
+};
 
 static const uint64_t replacement_limit_ns = UINT64_C(1000000000); /* of moments, mostly */
 

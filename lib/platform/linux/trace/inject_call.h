@@ -14,8 +14,8 @@
  *
  *   - It is sent to a system call whose number is rt_sigreturn's. Only when it stands before that
  *     one the number and the arguments are changed into those that are wanted. Behind the call a
- *     `ret` leads to rt_sigreturn again: to libc's own code for it, or by way of the frame, which
- * has the number for that and leads to the same system call.
+ *     `ret` leads to rt_sigreturn again: to libc's own code for it, or through the frame, which has
+ *     its number, to the same system call.
  *   - All signals are blocked meanwhile. On the way in the registers come first and then the mask,
  *     on the way out the mask first: the frame has both.
  *   - The frame is there before the first change, and what it has overwritten is put back after the
