@@ -138,11 +138,47 @@ static void kills(void **state) {
     expect(end_target_process, SYS_pidfd_send_signal, ENOSYS, refused, "forbids pidfd_send_signal");
 }
 
+/* This process's session's share of the processors, "" where sessions have none. */
+static void read_share(char text[128]) {
+    FILE *file = fopen("/proc/self/autogroup", "r");
+    size_t length = file != NULL ? fread(text, 1, 127, file) : 0;
+    text[length] = '\0';
+    if (file != NULL)
+        fclose(file);
+}
+
+/* The helper can't have a session of its own then: what it does for its share of the processors
+ * mustn't be done to the host's. */
+static void a_kill_leaves_the_share_of_the_hosts_session(void **state) {
+    (void)state;
+    int status;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        char before[128], after[128];
+        procinspect_error error;
+        setsid();
+        target_pid = fork();
+        while (target_pid == 0)
+            pause();
+        read_share(before);
+        forbid(SYS_setsid, EPERM);
+        int32_t code = end_target_process(&error);
+        read_share(after);
+        _exit(code == 0 && strcmp(before, after) == 0 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(status, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dumps),
         cmocka_unit_test(dumps_without_what_they_can_do_without),
         cmocka_unit_test(kills),
+        cmocka_unit_test(a_kill_leaves_the_share_of_the_hosts_session),
     };
     return cmocka_run_group_tests(tests, start_target, end_target);
 }

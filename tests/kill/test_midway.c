@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -115,6 +116,48 @@ static void nothing_stays_stopped_when_the_host_dies(void **state) {
     kill_midway(false, true);
 }
 
+/* Whether the process has no part in its parent's share of the processors, and the largest that it
+ * may have: of those, too, that the kernel gives to sessions, where it does. */
+static bool is_ahead(pid_t pid) {
+    char path[64], share[128] = "";
+    snprintf(path, sizeof path, "/proc/%d/autogroup", (int)pid);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    bool has_share = file >= 0 && read(file, share, sizeof share - 1) > 0;
+    if (file >= 0)
+        close(file);
+    bool may_have_more = getpriority(PRIO_PROCESS, (id_t)pid) == -20;
+    return getsid(pid) == pid &&
+           (!has_share || !may_have_more || strstr(share, " nice -20\n") != NULL);
+}
+
+static void the_helper_gets_ahead_of_the_tree(void **state) {
+    (void)state;
+    procinspect_kill_options options;
+    procinspect_kill_options_init(&options, sizeof options);
+    options.grace_ms = 20000;
+    tree_run run;
+    bool witnesses_are_well;
+    tree_start(&run, NULL, "deaf", 3);
+    pid_t host = fork();
+    if (host == 0) {
+        procinspect_error error;
+        end_of(run.root, &options, &error);
+        _exit(0);
+    }
+    bool gets_ahead = false;
+    for (int step = 0; step < SETTLE_STEPS && !gets_ahead; step++) {
+        sleep_us(1000);
+        pid_t helper = child_of(host);
+        gets_ahead = helper != 0 && is_ahead(helper);
+    }
+    kill(host, SIGKILL);
+    tree_wait_for_end(host);
+    assert_true(gets_ahead);
+    assert_true(settles(run.log));
+    tree_clear(&run, 0, &witnesses_are_well);
+    assert_true(witnesses_are_well);
+}
+
 static void options_that_are_none(void **state) {
     (void)state;
     procinspect_error error = {0};
@@ -204,6 +247,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_stays_stopped_when_the_helper_dies),
         cmocka_unit_test(nothing_stays_stopped_when_the_host_dies),
+        cmocka_unit_test(the_helper_gets_ahead_of_the_tree),
         cmocka_unit_test(options_that_are_none),
         cmocka_unit_test(only_check_touches_nothing),
         cmocka_unit_test(a_reused_number_is_not_hit),
