@@ -38,12 +38,13 @@ static void read_maps(pi_fork *fork, int32_t tid) {
     long file = pi_helper_open(fork->stop->helper, fork->stop->task_directory, path, O_RDONLY);
     if (file < 0)
         return;
-    long got = 1;
-    for (fork->maps_length = 0;
-         got > 0 && fork->maps_length<fork->maps_capacity; fork->maps_length += got> 0 ? (size_t)got
-                                                                                       : 0)
+    long got;
+    fork->maps_length = 0;
+    do {
         got = raw_read((int)file, fork->maps + fork->maps_length,
                        fork->maps_capacity - fork->maps_length);
+        fork->maps_length += got > 0 ? (size_t)got : 0;
+    } while (got > 0 && fork->maps_length < fork->maps_capacity);
     raw_close((int)file);
 }
 
