@@ -214,8 +214,9 @@ static int32_t hung(const pi_helper *helper, procinspect_error *error) {
             "does; until then what it had stopped may stand still. Look which one it is.");
     return pi_error_set(
         error, PROCINSPECT_ERROR_TIMED_OUT, 0,
-        "The helper process hung and was ended: in memory that only the stopped process serves "
-        "(userfaultfd, FUSE), or behind an execve whose program's file system doesn't answer. The "
+        "The helper process wasn't done at its limit and was ended. It hung in memory that only "
+        "the stopped process serves (userfaultfd, FUSE) or behind an execve whose program's file "
+        "system doesn't answer, or this machine is too busy: try again, or allow more time. The "
         "process runs on.");
 }
 
