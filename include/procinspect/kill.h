@@ -64,6 +64,10 @@ extern "C" {
  * 2 * (grace_ms + 2 * timeout_ms) + 140 s, whatever hangs: 160 s by default. With INCLUDE_HOST
  * calls of other threads that trace the host, too, are waited for before that.
  *
+ * A tree that forks without pause takes processors from who ends it. The helper therefore has a
+ * session of its own, between which the kernel shares them out (sched_autogroup_enabled), and with
+ * CAP_SYS_NICE the highest priority in it and of it.
+ *
  * Privileges: those of kill(2) for every member, nothing more. Linux 5.9 or later, x86-64.
  */
 
