@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
@@ -159,6 +160,8 @@ static void a_kill_leaves_the_share_of_the_hosts_session(void **state) {
         procinspect_error error;
         setsid();
         target_pid = fork();
+        if (target_pid == 0)
+            prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* should the kill fail */
         while (target_pid == 0)
             pause();
         read_share(before);

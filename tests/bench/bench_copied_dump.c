@@ -80,7 +80,8 @@ static double wall_of_dump(const procinspect_process *process) {
     return wall;
 }
 
-/* Reads this much of what begins at *range, which it moves on, with one call; how much it is. */
+/* Reads the next PIECE bytes of the ranges, or what is left of them, with one call, and moves
+ * *range behind them; gives their number. */
 static size_t read_piece(int pid, unsigned char *piece, struct iovec **range,
                          const struct iovec *end) {
     struct iovec from[IOV_MAX], to = {piece, 0};

@@ -75,6 +75,19 @@ static int32_t end_of(pid_t pid, const procinspect_kill_options *options,
     return code;
 }
 
+/* A host of its own, which ends the tree; under the restriction without tracing. */
+static pid_t start_host(pid_t root, const procinspect_kill_options *options, bool is_restricted) {
+    pid_t host = fork();
+    assert_true(host >= 0);
+    if (host == 0) {
+        procinspect_error error;
+        if (!is_restricted || restrict_thread(true))
+            end_of(root, options, &error);
+        _exit(0);
+    }
+    return host;
+}
+
 /* Ends trees from a host of its own, which or whose helper is killed at some point. Where it is
  * restricted the members are stopped by SIGSTOP. */
 static void kill_midway(bool kill_helper, bool is_restricted) {
@@ -83,13 +96,7 @@ static void kill_midway(bool kill_helper, bool is_restricted) {
         tree_run run;
         bool witnesses_are_well;
         tree_start(&run, NULL, "wide", 40);
-        pid_t host = fork();
-        if (host == 0) {
-            procinspect_error error;
-            if (!is_restricted || restrict_thread(true))
-                end_of(run.root, NULL, &error);
-            _exit(0);
-        }
+        pid_t host = start_host(run.root, NULL, is_restricted);
         sleep_us(rand() % LONGEST_DELAY_US);
         pid_t helper = kill_helper ? child_of(host) : 0;
         if (helper != 0)
@@ -138,12 +145,7 @@ static void the_helper_gets_ahead_of_the_tree(void **state) {
     tree_run run;
     bool witnesses_are_well;
     tree_start(&run, NULL, "deaf", 3);
-    pid_t host = fork();
-    if (host == 0) {
-        procinspect_error error;
-        end_of(run.root, &options, &error);
-        _exit(0);
-    }
+    pid_t host = start_host(run.root, &options, false);
     bool gets_ahead = false;
     for (int step = 0; step < SETTLE_STEPS && !gets_ahead; step++) {
         sleep_us(1000);
