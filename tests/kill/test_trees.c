@@ -20,53 +20,10 @@
 
 enum { FEW = 10, MANY = 1000, NOBODY = 65534 };
 
-static void check_items(const tree_run *run, const procinspect_kill_report *report) {
-    assert_int_equal(report->pid, run->root);
-    assert_int_equal(report->items[0]->pid, run->root);
-    assert_true(report->read_at_ns != 0 && report->total_ns != 0);
-    uint32_t counted[6] = {0};
-    for (size_t i = 0; i < report->count; i++) {
-        assert_true(report->items[i]->outcome <= PROCINSPECT_KILL_ESCAPED);
-        if (report->items[i]->outcome == PROCINSPECT_KILL_SURVIVED ||
-            report->items[i]->outcome == PROCINSPECT_KILL_REFUSED)
-            print_message("%d: %s\n", (int)report->items[i]->pid, report->items[i]->text);
-        assert_false(report->items[i]->pid == run->witnesses[0] ||
-                     report->items[i]->pid == run->witnesses[1]);
-        counted[report->items[i]->outcome]++;
-    }
-    assert_int_equal(counted[PROCINSPECT_KILL_NOT_TRIED], 0);
-    assert_int_equal(counted[PROCINSPECT_KILL_ENDED], report->ended_count);
-    assert_int_equal(counted[PROCINSPECT_KILL_ALREADY_GONE], report->already_gone_count);
-    assert_int_equal(counted[PROCINSPECT_KILL_ESCAPED], report->escaped_count);
-}
-
-static void end_trees(const char *kind, int number, size_t members, int runs) {
-    procinspect_kill_options options;
-    procinspect_kill_options_init(&options, sizeof options);
-    options.timeout_ms = 30000; /* other tests may keep the machine busy */
-    for (int i = 0; i < runs; i++) {
-        tree_run run;
-        bool witnesses_are_well;
-        tree_start(&run, NULL, kind, number);
-        const procinspect_kill_report *report = tree_end(&run, &options);
-        check_items(&run, report);
-        assert_int_equal(report->survived_count + report->refused_count, 0);
-        assert_true(report->count >= members);
-        int lost = tree_clear(&run, report->read_at_ns, &witnesses_are_well);
-        if (lost != 0)
-            print_message("run %d, is_exact %d\n", i, (int)report->is_exact);
-        assert_int_equal(lost, 0);
-        assert_true(witnesses_are_well);
-        if (tree_may_be_traced())
-            assert_true(report->is_exact);
-        procinspect_kill_report_free(report);
-    }
-}
-
 #define TREES(test, kind, number, members, few, many)                                              \
     static void test(void **state) {                                                               \
         (void)state;                                                                               \
-        end_trees(kind, number, members, tree_runs(few, many));                                    \
+        tree_end_each(kind, number, members, tree_runs(few, many));                                \
     }
 TREES(sleeping_children, "wide", 3, 4, FEW, MANY)
 TREES(forking_without_pause, "forks", 0, 2, FEW / 2, MANY)
@@ -80,8 +37,6 @@ TREES(zombies, "zombies", 3, 4, FEW, MANY)
 TREES(members_that_wait_in_the_kernel, "vfork", 3, 7, FEW, MANY)
 TREES(threads_that_fork, "threads", 2, 3, FEW, MANY)
 TREES(processes_without_their_first_thread, "leaderless", 2, 3, FEW, MANY)
-TREES(a_chain_of_500, "deep", 500, 501, 2, 20)
-TREES(two_thousand_members, "wide", 2000, 2001, 1, 10)
 
 static void a_pid_namespace_with_its_own_init(void **state) {
     (void)state;
@@ -97,7 +52,7 @@ static void a_pid_namespace_with_its_own_init(void **state) {
     close(said[0]);
     if (!is_allowed)
         skip();
-    end_trees("namespace", 1, 6, tree_runs(FEW, MANY));
+    tree_end_each("namespace", 1, 6, tree_runs(FEW, MANY));
 }
 
 /* A debugger holds a member, stopped. */
@@ -207,8 +162,6 @@ int main(int argc, char **argv) {
         cmocka_unit_test(members_that_wait_in_the_kernel),
         cmocka_unit_test(threads_that_fork),
         cmocka_unit_test(processes_without_their_first_thread),
-        cmocka_unit_test(a_chain_of_500),
-        cmocka_unit_test(two_thousand_members),
         cmocka_unit_test(a_pid_namespace_with_its_own_init),
         cmocka_unit_test(a_member_that_a_debugger_holds),
         cmocka_unit_test(grace),

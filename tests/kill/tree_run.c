@@ -254,3 +254,46 @@ int tree_clear(tree_run *run, uint64_t read_at_ns, bool *witnesses_are_well) {
     munmap(run->log, sizeof *run->log);
     return lost;
 }
+
+static void check_items(const tree_run *run, const procinspect_kill_report *report) {
+    assert_int_equal(report->pid, run->root);
+    assert_int_equal(report->items[0]->pid, run->root);
+    assert_true(report->read_at_ns != 0 && report->total_ns != 0);
+    uint32_t counted[6] = {0};
+    for (size_t i = 0; i < report->count; i++) {
+        assert_true(report->items[i]->outcome <= PROCINSPECT_KILL_ESCAPED);
+        if (report->items[i]->outcome == PROCINSPECT_KILL_SURVIVED ||
+            report->items[i]->outcome == PROCINSPECT_KILL_REFUSED)
+            print_message("%d: %s\n", (int)report->items[i]->pid, report->items[i]->text);
+        assert_false(report->items[i]->pid == run->witnesses[0] ||
+                     report->items[i]->pid == run->witnesses[1]);
+        counted[report->items[i]->outcome]++;
+    }
+    assert_int_equal(counted[PROCINSPECT_KILL_NOT_TRIED], 0);
+    assert_int_equal(counted[PROCINSPECT_KILL_ENDED], report->ended_count);
+    assert_int_equal(counted[PROCINSPECT_KILL_ALREADY_GONE], report->already_gone_count);
+    assert_int_equal(counted[PROCINSPECT_KILL_ESCAPED], report->escaped_count);
+}
+
+void tree_end_each(const char *kind, int number, size_t members, int runs) {
+    procinspect_kill_options options;
+    procinspect_kill_options_init(&options, sizeof options);
+    options.timeout_ms = 30000; /* other tests may keep the machine busy */
+    for (int i = 0; i < runs; i++) {
+        tree_run run;
+        bool witnesses_are_well;
+        tree_start(&run, NULL, kind, number);
+        const procinspect_kill_report *report = tree_end(&run, &options);
+        check_items(&run, report);
+        assert_int_equal(report->survived_count + report->refused_count, 0);
+        assert_true(report->count >= members);
+        int lost = tree_clear(&run, report->read_at_ns, &witnesses_are_well);
+        if (lost != 0)
+            print_message("run %d, is_exact %d\n", i, (int)report->is_exact);
+        assert_int_equal(lost, 0);
+        assert_true(witnesses_are_well);
+        if (tree_may_be_traced())
+            assert_true(report->is_exact);
+        procinspect_kill_report_free(report);
+    }
+}

@@ -55,6 +55,12 @@ const procinspect_kill_report *tree_end(const tree_run *run,
  */
 int tree_clear(tree_run *run, uint64_t read_at_ns, bool *witnesses_are_well);
 
+/*
+ * Starts, ends and clears a tree of this kind, of at least so many members, so often: each is to be
+ * ended whole, and its witnesses are to be well.
+ */
+void tree_end_each(const char *kind, int number, size_t members, int runs);
+
 /* A process outside the tree that only waits, until it is killed or the test ends. */
 pid_t tree_start_witness(void);
 
