@@ -220,7 +220,8 @@ static int clear_once(const tree_run *run, uint64_t read_at_ns, int pass, int *l
         if (found_as == UNKNOWN && pass < PASSES_TO_NAME_ITSELF)
             continue;
         if (found_as != GIVEN_TO_INIT) {
-            print_message("left: %d, state %c\n", (int)pid, state);
+            if (read_at_ns != 0)
+                print_message("left: %d, state %c\n", (int)pid, state);
             ++*lost;
         }
         kill(pid, SIGKILL);

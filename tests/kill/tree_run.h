@@ -50,8 +50,9 @@ const procinspect_kill_report *tree_end(const tree_run *run,
                                         const procinspect_kill_options *options);
 /*
  * How many processes of the tree are alive that should not be: those whose parents all lived when
- * the tree was read (CLOCK_MONOTONIC). Others had been given to init by then. All are ended and
- * waited for, the witnesses too; *witnesses_are_well before that.
+ * the tree was read (CLOCK_MONOTONIC; 0 where members are to be alive, and nothing is said of
+ * them). Others had been given to init by then. All are ended and waited for, the witnesses too;
+ * *witnesses_are_well before that.
  */
 int tree_clear(tree_run *run, uint64_t read_at_ns, bool *witnesses_are_well);
 
