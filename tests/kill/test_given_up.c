@@ -109,19 +109,6 @@ static void *request_soon(void *cancellation) {
     return NULL;
 }
 
-static int32_t kill_with(pid_t root, procinspect_kill_options *options, procinspect_error *error) {
-    procinspect_context *context = tree_context();
-    procinspect_process *process = NULL;
-    const procinspect_kill_report *report = NULL;
-    int32_t code = procinspect_process_open(context, root, &process, error);
-    if (code == PROCINSPECT_OK)
-        code = procinspect_kill_tree(process, options, &report, error);
-    procinspect_kill_report_free(report);
-    procinspect_process_free(process);
-    procinspect_context_free(context);
-    return code;
-}
-
 static void assert_runs_on(pid_t root) {
     int looks = atomic_load(&shared->looks);
     for (int i = 0; i < WAIT_STEPS && atomic_load(&shared->looks) < looks + 3; i++)
@@ -149,7 +136,7 @@ static void what_is_cancelled_before_it_begins_kills_nobody(void **state) {
         procinspect_kill_options_init(&options, sizeof options);
         assert_int_equal(procinspect_cancellation_new(&options.cancellation, NULL), 0);
         procinspect_cancellation_request(options.cancellation);
-        assert_int_equal(kill_with(root, &options, &error), PROCINSPECT_ERROR_CANCELLED);
+        assert_int_equal(tree_try_to_end(root, &options, &error), PROCINSPECT_ERROR_CANCELLED);
         procinspect_cancellation_free(options.cancellation);
     }
     assert_runs_on(root);
@@ -168,7 +155,7 @@ static void what_is_cancelled_midway_leaves_no_trace(void **state) {
         options.grace_ms = GRACE_MS;
         pthread_t thread;
         assert_int_equal(pthread_create(&thread, NULL, request_soon, options.cancellation), 0);
-        int32_t code = kill_with(root, &options, &error);
+        int32_t code = tree_try_to_end(root, &options, &error);
         pthread_join(thread, NULL);
         procinspect_cancellation_free(options.cancellation);
         assert_int_equal(code, PROCINSPECT_ERROR_CANCELLED);
@@ -199,7 +186,7 @@ static void a_member_in_an_execve_that_hangs(void **state) {
     procinspect_kill_options options;
     procinspect_kill_options_init(&options, sizeof options);
     options.timeout_ms = 2000;
-    int32_t code = kill_with(hanging, &options, &error);
+    int32_t code = tree_try_to_end(hanging, &options, &error);
     if (code != PROCINSPECT_OK)
         fail_msg("%s", error.message);
     assert_int_equal(waitpid(hanging, NULL, WNOHANG), hanging);
@@ -260,7 +247,7 @@ static void a_root_whose_code_can_not_be_read(void **state) {
     time_t begin = time(NULL);
     pid_t host = fork();
     if (host == 0)
-        _exit(restrict_events() ? kill_with(root, &options, &error) : RESTRICTS_NOT);
+        _exit(restrict_events() ? tree_try_to_end(root, &options, &error) : RESTRICTS_NOT);
     int status = 0;
     assert_int_equal(waitpid(host, &status, 0), host);
     if (WIFEXITED(status) && WEXITSTATUS(status) == RESTRICTS_NOT) {

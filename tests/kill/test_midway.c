@@ -61,20 +61,6 @@ static bool settles(const tree_log *log) {
     return quiet == QUIET_STEPS;
 }
 
-static int32_t end_of(pid_t pid, const procinspect_kill_options *options,
-                      procinspect_error *error) {
-    procinspect_context *context = tree_context();
-    procinspect_process *process = NULL;
-    const procinspect_kill_report *report = NULL;
-    int32_t code = procinspect_process_open(context, pid, &process, error);
-    if (code == PROCINSPECT_OK)
-        code = procinspect_kill_tree(process, options, &report, error);
-    procinspect_kill_report_free(report);
-    procinspect_process_free(process);
-    procinspect_context_free(context);
-    return code;
-}
-
 /* A host of its own, which ends the tree; under the restriction without tracing. */
 static pid_t start_host(pid_t root, const procinspect_kill_options *options, bool is_restricted) {
     pid_t host = fork();
@@ -82,7 +68,7 @@ static pid_t start_host(pid_t root, const procinspect_kill_options *options, boo
     if (host == 0) {
         procinspect_error error;
         if (!is_restricted || restrict_thread(true))
-            end_of(root, options, &error);
+            tree_try_to_end(root, options, &error);
         _exit(0);
     }
     return host;
@@ -166,10 +152,12 @@ static void options_that_are_none(void **state) {
     procinspect_kill_options options;
     procinspect_kill_options_init(&options, sizeof options);
     options.flags = 0x80;
-    assert_int_equal(end_of(getpid(), &options, &error), PROCINSPECT_ERROR_INVALID_ARGUMENT);
+    assert_int_equal(tree_try_to_end(getpid(), &options, &error),
+                     PROCINSPECT_ERROR_INVALID_ARGUMENT);
     options.flags = 0;
     options.grace_ms = PROCINSPECT_KILL_LONGEST_MS + 1;
-    assert_int_equal(end_of(getpid(), &options, &error), PROCINSPECT_ERROR_INVALID_ARGUMENT);
+    assert_int_equal(tree_try_to_end(getpid(), &options, &error),
+                     PROCINSPECT_ERROR_INVALID_ARGUMENT);
 }
 
 static void only_check_touches_nothing(void **state) {

@@ -18,12 +18,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FEW = 10, MANY = 1000, NOBODY = 65534 };
+enum { FEW = 10, MANY = 1000, GRACE_MS = 50, NOBODY = 65534 };
 
 #define TREES(test, kind, number, members, few, many)                                              \
     static void test(void **state) {                                                               \
         (void)state;                                                                               \
-        tree_end_each(kind, number, members, tree_runs(few, many));                                \
+        for (int i = tree_runs(few, many); i > 0; i--)                                             \
+            tree_end_whole(kind, number, members, 0);                                              \
     }
 TREES(sleeping_children, "wide", 3, 4, FEW, MANY)
 TREES(forking_without_pause, "forks", 0, 2, FEW / 2, MANY)
@@ -52,7 +53,8 @@ static void a_pid_namespace_with_its_own_init(void **state) {
     close(said[0]);
     if (!is_allowed)
         skip();
-    tree_end_each("namespace", 1, 6, tree_runs(FEW, MANY));
+    for (int i = tree_runs(FEW, MANY); i > 0; i--)
+        tree_end_whole("namespace", 1, 6, 0);
 }
 
 /* A debugger holds a member, stopped. */
@@ -94,26 +96,9 @@ static void a_member_that_a_debugger_holds(void **state) {
 /* SIGTERM is enough for some, the others are killed; all that is forked meanwhile, too. */
 static void grace(void **state) {
     (void)state;
-    procinspect_kill_options options;
-    procinspect_kill_options_init(&options, sizeof options);
-    options.grace_ms = 50;
-    options.timeout_ms = 30000;
     static const char *const kinds[] = {"wide", "deaf", "runners", "workers", "stopped", "forks"};
-    for (int i = 0; i < tree_runs(6, 600); i++) {
-        tree_run run;
-        bool witnesses_are_well;
-        tree_start(&run, NULL, kinds[(size_t)i % (sizeof kinds / sizeof kinds[0])], 3);
-        const procinspect_kill_report *report = tree_end(&run, &options);
-        assert_int_equal(report->survived_count + report->refused_count, 0);
-        int lost = tree_clear(&run, report->read_at_ns, &witnesses_are_well);
-        if (lost != 0)
-            print_message("run %d, is_exact %d\n", i, (int)report->is_exact);
-        assert_int_equal(lost, 0);
-        assert_true(witnesses_are_well);
-        if (tree_may_be_traced())
-            assert_true(report->is_exact);
-        procinspect_kill_report_free(report);
-    }
+    for (int i = 0; i < tree_runs(6, 600); i++)
+        tree_end_whole(kinds[(size_t)i % (sizeof kinds / sizeof kinds[0])], 3, 1, GRACE_MS);
 }
 
 static void end_setuid_tree(const char *program, const char *kind) {

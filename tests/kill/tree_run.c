@@ -140,6 +140,20 @@ const procinspect_kill_report *tree_end(const tree_run *run,
     return report;
 }
 
+int32_t tree_try_to_end(pid_t root, const procinspect_kill_options *options,
+                        procinspect_error *error) {
+    procinspect_context *context = tree_context();
+    procinspect_process *process = NULL;
+    const procinspect_kill_report *report = NULL;
+    int32_t code = procinspect_process_open(context, root, &process, error);
+    if (code == PROCINSPECT_OK)
+        code = procinspect_kill_tree(process, options, &report, error);
+    procinspect_kill_report_free(report);
+    procinspect_process_free(process);
+    procinspect_context_free(context);
+    return code;
+}
+
 char tree_state(pid_t pid, pid_t *parent) {
     char path[64], text[1024];
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
@@ -276,25 +290,24 @@ static void check_items(const tree_run *run, const procinspect_kill_report *repo
     assert_int_equal(counted[PROCINSPECT_KILL_ESCAPED], report->escaped_count);
 }
 
-void tree_end_each(const char *kind, int number, size_t members, int runs) {
+void tree_end_whole(const char *kind, int number, size_t members, uint32_t grace_ms) {
     procinspect_kill_options options;
     procinspect_kill_options_init(&options, sizeof options);
+    options.grace_ms = grace_ms;
     options.timeout_ms = 30000; /* other tests may keep the machine busy */
-    for (int i = 0; i < runs; i++) {
-        tree_run run;
-        bool witnesses_are_well;
-        tree_start(&run, NULL, kind, number);
-        const procinspect_kill_report *report = tree_end(&run, &options);
-        check_items(&run, report);
-        assert_int_equal(report->survived_count + report->refused_count, 0);
-        assert_true(report->count >= members);
-        int lost = tree_clear(&run, report->read_at_ns, &witnesses_are_well);
-        if (lost != 0)
-            print_message("run %d, is_exact %d\n", i, (int)report->is_exact);
-        assert_int_equal(lost, 0);
-        assert_true(witnesses_are_well);
-        if (tree_may_be_traced())
-            assert_true(report->is_exact);
-        procinspect_kill_report_free(report);
-    }
+    tree_run run;
+    bool witnesses_are_well;
+    tree_start(&run, NULL, kind, number);
+    const procinspect_kill_report *report = tree_end(&run, &options);
+    check_items(&run, report);
+    assert_int_equal(report->survived_count + report->refused_count, 0);
+    assert_true(report->count >= members);
+    int lost = tree_clear(&run, report->read_at_ns, &witnesses_are_well);
+    if (lost != 0)
+        print_message("is_exact %d\n", (int)report->is_exact);
+    assert_int_equal(lost, 0);
+    assert_true(witnesses_are_well);
+    if (tree_may_be_traced())
+        assert_true(report->is_exact);
+    procinspect_kill_report_free(report);
 }

@@ -48,6 +48,9 @@ void tree_start(tree_run *run, const char *program, const char *kind, int number
 /* Lets it do what it is there for, and ends it. The report is the caller's. */
 const procinspect_kill_report *tree_end(const tree_run *run,
                                         const procinspect_kill_options *options);
+/* Only tries to end what is below this process, whatever becomes of it. */
+int32_t tree_try_to_end(pid_t root, const procinspect_kill_options *options,
+                        procinspect_error *error);
 /*
  * How many processes of the tree are alive that should not be: those whose parents all lived when
  * the tree was read (CLOCK_MONOTONIC; 0 where members are to be alive, and nothing is said of
@@ -56,11 +59,9 @@ const procinspect_kill_report *tree_end(const tree_run *run,
  */
 int tree_clear(tree_run *run, uint64_t read_at_ns, bool *witnesses_are_well);
 
-/*
- * Starts, ends and clears a tree of this kind, of at least so many members, so often: each is to be
- * ended whole, and its witnesses are to be well.
- */
-void tree_end_each(const char *kind, int number, size_t members, int runs);
+/* Starts, ends and clears a tree of this kind, of at least so many members: all of it is to be
+ * ended, and its witnesses are to be well. */
+void tree_end_whole(const char *kind, int number, size_t members, uint32_t grace_ms);
 
 /* A process outside the tree that only waits, until it is killed or the test ends. */
 pid_t tree_start_witness(void);
