@@ -276,6 +276,17 @@ static pi_hold_result read_memory(pi_hold *hold) {
                                                                          : result;
 }
 
+/* Each thread that goes on would take the processor that lets go of the next. */
+static void release_all(pi_hold *hold) {
+    uint64_t begin_ns = raw_now_ns();
+    pi_helper_hold_processor(hold->stop.helper);
+    pi_stop_release(&hold->stop);
+    uint64_t end_ns = raw_now_ns();
+    pi_helper_share_processor(hold->stop.helper);
+    hold->resume_ns = end_ns - begin_ns;
+    hold->pause_ns = hold->stop.pause_begin_ns != 0 ? end_ns - hold->stop.pause_begin_ns : 0;
+}
+
 void pi_hold_run(pi_helper *helper, void *argument) {
     pi_hold *hold = argument;
     hold->stop.helper = helper;
@@ -292,11 +303,7 @@ void pi_hold_run(pi_helper *helper, void *argument) {
         result = read_first_registers(hold);
     if (result == PI_HOLD_DONE)
         result = read_memory(hold);
-    uint64_t begin_ns = raw_now_ns();
-    pi_stop_release(&hold->stop);
-    uint64_t end_ns = raw_now_ns();
-    hold->resume_ns = end_ns - begin_ns;
-    hold->pause_ns = hold->stop.pause_begin_ns != 0 ? end_ns - hold->stop.pause_begin_ns : 0;
+    release_all(hold);
     hold->result = result;
     if (hold->copy == NULL)
         raw_close((int)task);

@@ -63,6 +63,8 @@ typedef struct pi_helper {
     atomic_bool has_reported; /* the job has, and stays */
     atomic_bool has_finished; /* the job ran to its end */
     bool is_cleaning_up;      /* the helper's own: it stops for nobody any more */
+    bool holds_processor;     /* and this: it is in a real-time class now */
+    int policy;               /* before that */
 } pi_helper;
 
 /* --- called in the host --- */
@@ -134,6 +136,14 @@ void pi_helper_start_watchdog(pi_helper *helper, uint64_t limit_ns);
 
 /* It is killed no more by that. */
 void pi_helper_stop_watchdog(pi_helper *helper);
+
+/*
+ * From here to pi_helper_share_processor no thread that wakes up takes the processor from the
+ * helper: by the lowest real-time priority, where it may have that (CAP_SYS_NICE, RLIMIT_RTPRIO);
+ * otherwise all is as before. For what doesn't wait and is done soon, so that nothing starves.
+ */
+void pi_helper_hold_processor(pi_helper *helper);
+void pi_helper_share_processor(pi_helper *helper);
 
 /* What the host waits for is done. */
 void pi_helper_report(pi_helper *helper);

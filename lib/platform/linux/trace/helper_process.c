@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -13,7 +14,12 @@
 
 /* What runs first, and what the jobs use, in the helper process. Nothing here may call libc. */
 
-enum { KERNEL_SIGNALS = 64, SIGNAL_SET_BYTES = 8, HANDSHAKE_STEP_MS = 100 };
+enum {
+    KERNEL_SIGNALS = 64,
+    SIGNAL_SET_BYTES = 8,
+    HANDSHAKE_STEP_MS = 100,
+    LOWEST_REAL_TIME_PRIORITY = 1
+};
 
 /* The kernel's own form of a signal action and set, which libc's differ from. */
 typedef struct kernel_action {
@@ -94,6 +100,26 @@ void pi_helper_begin(void *argument) {
     tell_host(helper);
     for (;;)
         raw_call(SYS_exit_group, 0, 0, 0, 0);
+}
+
+static void set_policy(int policy, int priority) {
+    struct sched_param parameters = {.sched_priority = priority};
+    raw_call(SYS_sched_setscheduler, 0, policy, (long)&parameters, 0);
+}
+
+void pi_helper_hold_processor(pi_helper *helper) {
+    helper->policy = (int)raw_call(SYS_sched_getscheduler, 0, 0, 0, 0);
+    int kind = helper->policy & ~SCHED_RESET_ON_FORK;
+    helper->holds_processor =
+        helper->policy >= 0 && (kind == SCHED_OTHER || kind == SCHED_BATCH || kind == SCHED_IDLE);
+    if (helper->holds_processor)
+        set_policy(SCHED_FIFO, LOWEST_REAL_TIME_PRIORITY);
+}
+
+void pi_helper_share_processor(pi_helper *helper) {
+    if (helper->holds_processor)
+        set_policy(helper->policy, 0);
+    helper->holds_processor = false;
 }
 
 static void set_alarm(uint64_t limit_ns) {
