@@ -235,6 +235,27 @@ static void test_the_own_copy_is_killed(void **state) {
     pi_system_close(system);
 }
 
+/* As they come to the copy of a host that sends one to its own group. */
+static void test_the_own_copy_hears_of_no_signals(void **state) {
+    const int signals[] = {SIGALRM, SIGTERM, SIGHUP, SIGCHLD, SIGRTMIN};
+    static uint64_t word = 0x5ca1ab1e;
+    pi_system *system;
+    pi_process *process;
+    (void)state;
+    assert_int_equal(pi_system_open(NULL, &system, NULL), 0);
+    assert_int_equal(pi_process_open(system, getpid(), &process, NULL), 0);
+    pi_capture_request request = copy_request();
+    pi_snapshot *snapshot = capture_process(process, &request);
+    pid_t copy = only_child_of(only_child_of(getpid()));
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        assert_int_equal(kill(copy, signals[i]), 0);
+    sleep_ms(20); /* in which it would end */
+    assert_int_equal(copy_word_at(snapshot, (uintptr_t)&word), word);
+    pi_snapshot_free(snapshot);
+    pi_process_close(process);
+    pi_system_close(system);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_freed_dump_leaves_nothing),
@@ -246,6 +267,7 @@ int main(void) {
         cmocka_unit_test(test_few_descriptors),
         cmocka_unit_test(test_it_is_cancelled),
         cmocka_unit_test(test_the_own_copy_is_killed),
+        cmocka_unit_test(test_the_own_copy_hears_of_no_signals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

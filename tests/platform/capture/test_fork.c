@@ -268,6 +268,8 @@ static void namespace_body(child_board *board) {
     if (unshare(CLONE_NEWPID) != 0)
         _exit(97);
     pid_t init = fork();
+    if (init < 0)
+        _exit(98);
     if (init == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         every_call_body(board);

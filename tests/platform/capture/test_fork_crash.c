@@ -11,6 +11,8 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -23,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "platform/linux/capture/copy.h"
 #include "platform/linux/trace/inject_frame.h"
 
 enum { OWN_STATUS = 5 };
@@ -162,8 +165,12 @@ static void a_stopped_target(void **state) {
 
 /* --- Whose zombies are whose --- */
 
+/* Never -1, which to kill would be everybody. */
 static long fork_without_signal(void) {
-    return syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
+    long pid = syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
+    if (pid < 0)
+        _exit(98);
+    return pid;
 }
 
 /* Three children that look like copies, more or less. */
@@ -197,9 +204,21 @@ static void zombies_body(child_board *board) {
         pause();
 }
 
-static void the_targets_own_children_are_left_to_it(void **state) {
-    (void)state;
-    test_child child = child_start(zombies_body);
+/* With what marks copies: its children have it, too. */
+static void take_mark(void) {
+    int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (file < 0 || write(file, PI_COPY_OOM_MARK, sizeof PI_COPY_OOM_MARK - 1) < 0)
+        _exit(95);
+    close(file);
+}
+
+static void marked_zombies_body(child_board *board) {
+    take_mark();
+    zombies_body(board);
+}
+
+static void assert_left_alone(void (*body)(child_board *board)) {
+    test_child child = child_start(body);
     for (int i = 0; i < 3; i++)
         assert_true(wait_for_thread_state(atomic_load(&child.board->pids[i]),
                                           atomic_load(&child.board->pids[i]), 'Z'));
@@ -213,6 +232,12 @@ static void the_targets_own_children_are_left_to_it(void **state) {
     child_end(&child);
 }
 
+static void the_targets_own_children_are_left_to_it(void **state) {
+    (void)state;
+    assert_left_alone(zombies_body);
+    assert_left_alone(marked_zombies_body);
+}
+
 /* A child with the status that a copy ends with by itself. */
 static void orphan_body(child_board *board) {
     long ended = fork_without_signal();
@@ -224,9 +249,33 @@ static void orphan_body(child_board *board) {
         pause();
 }
 
-static void a_copy_that_was_left_is_reaped(void **state) {
-    (void)state;
-    test_child child = child_start(orphan_body);
+/* What the kernel tells of a child's numbers stands behind all its groups. */
+static void many_groups_body(child_board *board) {
+    enum { GROUPS = 600, LONG_NUMBER = 1000000000 };
+    gid_t groups[GROUPS];
+    for (unsigned i = 0; i < GROUPS; i++)
+        groups[i] = LONG_NUMBER + i;
+    if (geteuid() == 0 && setgroups(GROUPS, groups) != 0)
+        _exit(96);
+    orphan_body(board);
+}
+
+/* One that was killed with its helper, of a process that has the mark itself. */
+static void marked_body(child_board *board) {
+    take_mark();
+    long copy = fork_without_signal();
+    if (copy == 0) {
+        setsid();
+        kill(getpid(), SIGKILL);
+    }
+    atomic_store(&board->pids[0], (int)copy);
+    atomic_store(&board->ready, 1);
+    for (;;)
+        pause();
+}
+
+static void assert_reaped(void (*body)(child_board *board)) {
+    test_child child = child_start(body);
     pid_t left = atomic_load(&child.board->pids[0]);
     assert_true(wait_for_thread_state(left, left, 'Z'));
     if (count_children(child.pid) < 0)
@@ -234,6 +283,13 @@ static void a_copy_that_was_left_is_reaped(void **state) {
     fork_once(child.pid);
     assert_int_equal(count_children(child.pid), 0);
     child_end(&child);
+}
+
+static void a_copy_that_was_left_is_reaped(void **state) {
+    (void)state;
+    assert_reaped(orphan_body);
+    assert_reaped(many_groups_body);
+    assert_reaped(marked_body);
 }
 
 int main(void) {

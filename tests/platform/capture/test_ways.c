@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -129,6 +130,24 @@ static void killing_body(child_board *board) {
 static void test_a_filter_that_kills_on_clone(void **state) {
     (void)state;
     assert_filtered(killing_body);
+}
+
+/* What the kernel tells of a process's filter stands behind all its groups. */
+static void many_groups_body(child_board *board) {
+    enum { GROUPS = 600, LONG_NUMBER = 1000000000 };
+    gid_t groups[GROUPS];
+    for (unsigned i = 0; i < GROUPS; i++)
+        groups[i] = LONG_NUMBER + i;
+    if (setgroups(GROUPS, groups) != 0)
+        _exit(96);
+    killing_body(board);
+}
+
+static void test_a_filter_behind_many_groups(void **state) {
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_filtered(many_groups_body);
 }
 
 /* As Docker's default has it, of the calls that matter here: clone only without new namespaces,
@@ -289,6 +308,8 @@ static void namespace_body(child_board *board) {
     if (unshare(CLONE_NEWPID) != 0)
         _exit(97);
     pid_t init = fork();
+    if (init < 0)
+        _exit(98);
     if (init == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         writing_body(board);
@@ -366,6 +387,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_strict_mode),
         cmocka_unit_test(test_a_filter_that_kills_on_clone),
+        cmocka_unit_test(test_a_filter_behind_many_groups),
         cmocka_unit_test(test_a_containers_usual_filter),
         cmocka_unit_test(test_a_thread_in_state_d_is_left_out_of_a_copy),
         cmocka_unit_test(test_the_pause_is_that_of_all_stops),

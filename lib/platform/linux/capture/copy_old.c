@@ -2,12 +2,13 @@
 #include <fcntl.h>
 
 #include "platform/linux/capture/copy.h"
+#include "platform/linux/trace/helper_status.h"
 #include "platform/linux/trace/helper_system_call.h"
 #include "platform/linux/trace/stop_threads.h"
 
 /* Which of the process's zombies are copies that were left behind. */
 
-enum { TEXT_BYTES = 4096 };
+enum { TEXT_BYTES = 4096, NUMBERS_BYTES = 512 /* namespaces are nested 32 deep at most */ };
 
 typedef struct zombie_search {
     pi_fork *fork;
@@ -62,7 +63,13 @@ static int32_t field_of(const char *state, int field) {
 }
 
 static bool is_old_copy(const zombie_search *search, int32_t pid) {
-    enum { FIELD_EXIT_SIGNAL = 38, FIELD_EXIT_CODE = 52, EXIT_STATUS_SHIFT = 8, SIGKILL_CODE = 9 };
+    enum {
+        FIELD_SESSION = 6,
+        FIELD_EXIT_SIGNAL = 38,
+        FIELD_EXIT_CODE = 52,
+        EXIT_STATUS_SHIFT = 8,
+        SIGKILL_CODE = 9
+    };
     char text[TEXT_BYTES];
     long at = read_process_file(search->fork, pid, "/stat", text) - 1;
     while (at > 0 && text[at] != ')') /* the name may hold one; no number does */
@@ -70,29 +77,30 @@ static bool is_old_copy(const zombie_search *search, int32_t pid) {
     if (at <= 0 || text[at + 2] != 'Z' || field_of(text + at + 2, FIELD_EXIT_SIGNAL) != 0)
         return false;
     int32_t code = field_of(text + at + 2, FIELD_EXIT_CODE);
-    return code == PI_INJECT_ORPHAN_STATUS << EXIT_STATUS_SHIFT ||
-           (code == SIGKILL_CODE && !search->has_mark && has_mark(search->fork, pid));
+    if (code == PI_INJECT_ORPHAN_STATUS << EXIT_STATUS_SHIFT)
+        return true;
+    /* Where all its children have the mark, copies are told by their sessions, which come later. */
+    bool is_told = search->has_mark ? field_of(text + at + 2, FIELD_SESSION) == pid
+                                    : has_mark(search->fork, pid);
+    return code == SIGKILL_CODE && is_told;
 }
 
 /* Its number in the `level`-th pid namespace from ours; *count: how many there are. */
 static int32_t number_in_namespace(const pi_fork *fork, int32_t pid, uint32_t level,
                                    uint32_t *count) {
-    static const char key[] = "\nNSpid:\t";
-    char text[TEXT_BYTES];
+    char path[PI_COPY_PATH_BYTES], numbers[NUMBERS_BYTES + 1];
     int32_t wanted = 0;
     *count = 0;
-    read_process_file(fork, pid, "/status", text);
-    for (const char *line = text; *line != '\0'; line++) {
-        size_t same = 0;
-        while (key[same] != '\0' && line[same] == key[same])
-            same++;
-        if (key[same] != '\0')
-            continue;
-        for (const char *at = line + same; *at >= '0' && *at <= '9';) {
-            int32_t number = take_number(&at);
-            wanted = ++*count == level ? number : wanted;
-        }
-        break;
+    pi_copy_path(path, pid, "/status");
+    long file = pi_helper_open(fork->stop->helper, fork->proc, path, O_RDONLY);
+    long length =
+        file < 0 ? file : pi_helper_find_value((int)file, "NSpid", numbers, NUMBERS_BYTES);
+    if (file >= 0)
+        raw_close((int)file);
+    numbers[length > 0 ? length : 0] = '\0';
+    for (const char *at = numbers; *at >= '0' && *at <= '9';) {
+        int32_t number = take_number(&at);
+        wanted = ++*count == level ? number : wanted;
     }
     return wanted;
 }

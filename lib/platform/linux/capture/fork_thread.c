@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "platform/linux/capture/fork_thread.h"
 
+#include <errno.h>
 #include <linux/audit.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
@@ -14,7 +15,7 @@ enum {
     STACK_GUARD_BYTES = 1024 * 1024, /* what the kernel keeps free below a stack that grows */
     GET_USER_DISPATCH = 0x4211,      /* PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, of newer headers */
     GET_RSEQ = 0x420f,               /* PTRACE_GET_RSEQ_CONFIGURATION */
-    STATUS_BYTES = 4096,
+    FEATURES_BYTES = 128,
     LINK_BYTES = 64
 };
 
@@ -165,26 +166,19 @@ static bool is_in_sequence(const pi_fork *fork, int32_t tid, uint64_t instructio
            instruction - section.start < section.length;
 }
 
-/* The text behind "\nKEY:\t" in a status; NULL where there is none. */
-static const char *find_value(const char *text, long length, const char *key) {
-    for (long line = 0; line < length; line++) {
-        const char *at = text + line, *end = text + length, *wanted = key;
-        while (at < end && *wanted != '\0' && *at == *wanted)
-            at++, wanted++;
-        if (*wanted == '\0' && end - at > 2 && at[0] == ':' && at[1] == '\t')
-            return at + 2;
-        while (line < length && text[line] != '\n')
-            line++;
-    }
-    return NULL;
-}
-
-static bool has_shadow_stack(const char *text, long length) {
-    const char *features = find_value(text, length, "x86_Thread_features");
-    for (; features != NULL && text + length - features >= 5 && *features != '\n'; features++)
-        if (features[0] == 's' && features[1] == 'h' && features[2] == 's' && features[3] == 't' &&
-            features[4] == 'k')
+/* Features are named in a line of few words; a kernel or machine without any has no such line. */
+static bool has_shadow_stack(const pi_fork *fork, int32_t tid) {
+    static const char name[] = "shstk";
+    char words[FEATURES_BYTES];
+    long length =
+        pi_stop_find_status_value(fork->stop, tid, "x86_Thread_features", words, sizeof words);
+    for (long at = 0; at < length; at++) {
+        long same = 0;
+        while (name[same] != '\0' && at + same < length && words[at + same] == name[same])
+            same++;
+        if (name[same] == '\0')
             return true;
+    }
     return false;
 }
 
@@ -228,14 +222,14 @@ static pi_fork_result set_options(int32_t tid, bool has_filter, uintptr_t *optio
 
 pi_fork_result pi_fork_check_thread(const pi_fork *fork, const pi_fork_candidate *candidate,
                                     uintptr_t *options) {
-    char text[STATUS_BYTES];
+    char filter;
     int32_t tid = fork->stop->threads[candidate->index].tid;
     const struct user_regs_struct *registers = &fork->stop->registers[candidate->index].general;
-    long length = pi_stop_read_thread_file(fork->stop, tid, "status", text, sizeof text);
-    const char *filter = find_value(text, length, "Seccomp");
-    if (length <= 0)
+    long length = pi_stop_find_status_value(fork->stop, tid, "Seccomp", &filter, 1);
+    bool knows_none = length == -ENODATA; /* a kernel without filters */
+    if (length != 1 && !knows_none)
         return PI_FORK_NO_THREAD;
-    if (has_shadow_stack(text, length))
+    if (has_shadow_stack(fork, tid))
         return PI_FORK_SHADOW_STACK;
     if (has_user_dispatch(tid))
         return PI_FORK_USER_DISPATCH;
@@ -244,7 +238,7 @@ pi_fork_result pi_fork_check_thread(const pi_fork *fork, const pi_fork_candidate
     if (!calls_as_64_bit(tid) ||
         (candidate->place == PI_FORK_IN_CODE && is_in_sequence(fork, tid, registers->rip)))
         return PI_FORK_NO_THREAD;
-    return set_options(tid, filter != NULL && *filter != '0', options);
+    return set_options(tid, !knows_none && filter != '0', options);
 }
 
 void pi_fork_borrow(const pi_fork *fork, const pi_fork_candidate *candidate, pi_inject *inject) {

@@ -39,16 +39,17 @@ static int32_t too_late(const pi_capture_state *capture, const pi_hold *hold,
     if (running != 0 && late == 0 && hold->stop.standing == 0)
         return pi_error_set(error, PROCINSPECT_ERROR_TIMED_OUT, 0,
                             "%u of the %u threads of process %d sleep in the kernel where nothing "
-                            "can stop them (state D: storage that doesn't answer, or a vfork whose "
-                            "child has yet to run its program), and didn't come out of it in %u "
-                            "ms; it runs on. Try again when that is over.",
+                            "can stop them (state D: storage that doesn't answer, a vfork whose "
+                            "child has yet to run its program, or a frozen cgroup), and didn't "
+                            "come out of it in %u ms; it runs on. Try again when that is over.",
                             (unsigned)running, (unsigned)hold->stop.count,
                             (int)capture->process->pid, (unsigned)(hold->stop_ns / 1000000));
     if (late != 0)
         return pi_error_set(error, PROCINSPECT_ERROR_TIMED_OUT, 0,
                             "%u of the %u threads of process %d could not be stopped within %u ms; "
                             "it runs on. Look "
-                            "what keeps them (state D: storage, or a vfork; R: no processor), or "
+                            "what keeps them (state D: storage, a vfork, or a frozen cgroup; R: no "
+                            "processor), or "
                             "raise max_pause_ms.",
                             (unsigned)(late + running), (unsigned)hold->stop.count,
                             (int)capture->process->pid, (unsigned)capture->request->max_pause_ms);
@@ -149,10 +150,13 @@ static bool turn_to_spool(pi_capture_state *capture, const pi_copy *copy) {
     return true;
 }
 
-/* One that was killed meanwhile has no thread that stands either; its end takes a moment. */
+/* One that was killed meanwhile has no thread that stands either, and its fork fails for no cause;
+ * its end takes a moment. */
 static int32_t check_lives(const pi_process *process, const pi_copy *copy,
                            procinspect_error *error) {
-    if (copy->failed != PI_FORK_NO_THREAD)
+    bool may_have_ended = copy->failed == PI_FORK_NO_THREAD ||
+                          (copy->failed == PI_FORK_REFUSED && copy->failed_errno == 0);
+    if (!may_have_ended)
         return PROCINSPECT_OK;
     poll(NULL, 0, END_MS);
     return pi_living_check(process, error);

@@ -137,6 +137,9 @@ void pi_helper_start_watchdog(pi_helper *helper, uint64_t limit_ns);
 /* It is killed no more by that. */
 void pi_helper_stop_watchdog(pi_helper *helper);
 
+/* For a process that the helper forks: it hears of none but SIGKILL. */
+void pi_helper_block_signals(void);
+
 /*
  * From here to pi_helper_share_processor no thread that wakes up takes the processor from the
  * helper: by the lowest real-time priority, where it may have that (CAP_SYS_NICE, RLIMIT_RTPRIO);

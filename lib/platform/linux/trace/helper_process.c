@@ -149,6 +149,11 @@ void pi_helper_stop_watchdog(pi_helper *helper) {
     atomic_store(&helper->end_by_ns, 0);
 }
 
+void pi_helper_block_signals(void) {
+    uint64_t all = ~UINT64_C(0);
+    raw_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, 0, SIGNAL_SET_BYTES);
+}
+
 void pi_helper_report(pi_helper *helper) {
     atomic_store(&helper->has_reported, true);
     tell_host(helper);

@@ -7,13 +7,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "platform/linux/trace/helper_status.h"
 #include "platform/linux/trace/helper_system_call.h"
 
 enum {
     SEIZE_ATTEMPTS = 3,
     PATH_BYTES = 48,
     UNKNOWN_STATE = '?',
-    STATUS_BYTES = 1024,        /* enough for the tracer, which is among the first lines */
+    NUMBER_BYTES = 10,          /* as many digits as a pid may have */
     STAT_BYTES = 512,           /* enough for the name and the state behind it */
     SEIZED_BETWEEN_CHECKS = 256 /* threads, between two looks whether the host still wants it */
 };
@@ -58,6 +59,18 @@ long pi_stop_read_thread_file(const pi_stop *stop, int32_t tid, const char *name
     return length;
 }
 
+long pi_stop_find_status_value(const pi_stop *stop, int32_t tid, const char *key, char *value,
+                               size_t capacity) {
+    char path[PATH_BYTES];
+    file_path(path, tid, "status");
+    long file = pi_helper_open(stop->helper, stop->task_directory, path, O_RDONLY);
+    if (file < 0)
+        return file;
+    long length = pi_helper_find_value((int)file, key, value, capacity);
+    raw_close((int)file);
+    return length;
+}
+
 long pi_stop_read_thread_link(const pi_stop *stop, int32_t tid, const char *name, char *target,
                               size_t capacity) {
     char path[PATH_BYTES];
@@ -93,21 +106,12 @@ static bool has_ended(const pi_stop *stop, int32_t tid) {
 
 /* Who traces the thread, 0 for nobody. */
 static int32_t tracer_of(const pi_stop *stop, int32_t tid) {
-    static const char name[] = "\nTracerPid:\t";
-    char text[STATUS_BYTES];
-    long length = pi_stop_read_thread_file(stop, tid, "status", text, sizeof text);
-    for (long at = 0; at + (long)sizeof name < length; at++) {
-        long matched = 0;
-        while (name[matched] != '\0' && text[at + matched] == name[matched])
-            matched++;
-        if (name[matched] != '\0')
-            continue;
-        int32_t pid = 0;
-        for (at += matched; at < length && text[at] >= '0' && text[at] <= '9'; at++)
-            pid = pid * 10 + (text[at] - '0');
-        return pid;
-    }
-    return 0;
+    char digits[NUMBER_BYTES];
+    int32_t pid = 0;
+    long length = pi_stop_find_status_value(stop, tid, "TracerPid", digits, sizeof digits);
+    for (long at = 0; at < length && digits[at] >= '0' && digits[at] <= '9'; at++)
+        pid = pid * 10 + (digits[at] - '0');
+    return pid;
 }
 
 /* 0, or a negative errno; 1 where the thread has ended. */

@@ -26,6 +26,10 @@ pi_stop_result pi_stop_seize_one(pi_stop *stop, int32_t tid);
 long pi_stop_read_thread_file(const pi_stop *stop, int32_t tid, const char *name, char *text,
                               size_t capacity);
 
+/* The value behind this key in a thread's status, as pi_helper_find_value gives it. */
+long pi_stop_find_status_value(const pi_stop *stop, int32_t tid, const char *key, char *value,
+                               size_t capacity);
+
 /* Where a link of a thread's leads to; its length, or a negative errno. */
 long pi_stop_read_thread_link(const pi_stop *stop, int32_t tid, const char *name, char *target,
                               size_t capacity);
