@@ -19,12 +19,9 @@ static bool is_in_our_mount_namespace(const pi_process *process) {
 
 /* Neither root nor with any of root's rights: those of another user namespace count, too. */
 static bool is_unprivileged(const pi_process *process) {
-    char status[8192];
     pi_refusal_facts facts = {.target_capabilities = UINT64_MAX};
-    ssize_t length = pi_proc_read_once(process->directory, "status", status, sizeof status);
-    if (length < 0)
+    if (!pi_refusal_read_target(process->directory, "status", &facts))
         return false;
-    pi_refusal_parse_target(status, (size_t)length, &facts);
     for (int i = 0; i < 3; i++)
         if (facts.target_user_ids[i] == 0)
             return false;

@@ -14,10 +14,7 @@ static bool yama_forbids_own(const pi_system *system) {
     if (scope < 2)
         return false;
     pi_refusal_facts facts = {0};
-    char text[8192];
-    ssize_t length = pi_proc_read_once(system->proc, "thread-self/status", text, sizeof text);
-    if (length > 0)
-        pi_refusal_parse_own(text, (size_t)length, &facts);
+    pi_refusal_read_own(system, &facts);
     return scope > 2 || !facts.own_may_trace;
 }
 

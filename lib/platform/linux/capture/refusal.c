@@ -19,7 +19,7 @@ enum {
     CAPABILITY_SYS_PTRACE = 19,
     CAPABILITY_SYS_ADMIN = 21,
     SECCOMP_FILTERED = 2,
-    STATUS_BYTES = 8192
+    LARGEST_STATUS = 1024 * 1024 /* more than any has, with 65,536 groups */
 };
 
 /* The values of the line that starts with this name ("Uid:"): its numbers, at most `capacity`. */
@@ -71,6 +71,25 @@ void pi_refusal_parse_own(const char *status, size_t length, pi_refusal_facts *f
     }
     if (read_line(status, length, "Seccomp:", 10, &value, 1) == 1)
         facts->own_has_seccomp_filter = value == SECCOMP_FILTERED;
+}
+
+bool pi_refusal_read_target(int directory, const char *path, pi_refusal_facts *facts) {
+    pi_buffer status = {0};
+    bool is_read = pi_proc_read_bytes(directory, path, &status, LARGEST_STATUS) == 0;
+    if (is_read)
+        pi_refusal_parse_target(status.data, status.length, facts);
+    pi_buffer_free(&status);
+    return is_read;
+}
+
+bool pi_refusal_read_own(const pi_system *system, pi_refusal_facts *facts) {
+    pi_buffer status = {0};
+    bool is_read =
+        pi_proc_read_bytes(system->proc, "thread-self/status", &status, LARGEST_STATUS) == 0;
+    if (is_read)
+        pi_refusal_parse_own(status.data, status.length, facts);
+    pi_buffer_free(&status);
+    return is_read;
 }
 
 /* The one of these ids that isn't ours; ours where all are. */
@@ -242,15 +261,12 @@ int32_t pi_capture_refused(const pi_process *process, int32_t tid, int os_errno,
                            int32_t *own_helper, procinspect_error *error) {
     pi_refusal_facts facts = {.pid = process->pid, .os_errno = os_errno};
     char path[32];
-    char text[STATUS_BYTES];
     /* To one that is about to end nobody has rights, and its files are root's by then. */
     int32_t code = pi_living_check(process, error);
     if (code != PROCINSPECT_OK)
         return code;
     snprintf(path, sizeof path, "task/%d/status", (int)tid);
-    ssize_t length = pi_proc_read_once(process->directory, path, text, sizeof text);
-    if (length > 0)
-        pi_refusal_parse_target(text, (size_t)length, &facts);
+    pi_refusal_read_target(process->directory, path, &facts);
     look_at_tracer(process->system, &facts);
     if (own_helper != NULL)
         *own_helper = facts.tracer_is_own_helper ? facts.tracer_pid : 0;
@@ -258,9 +274,7 @@ int32_t pi_capture_refused(const pi_process *process, int32_t tid, int os_errno,
     facts.own_group_id = getegid();
     facts.target_is_dumpable = is_dumpable(process->directory, "status", facts.target_user_ids[1]);
     facts.yama_scope = pi_yama_scope(process->system);
-    length = pi_proc_read_once(process->system->proc, "thread-self/status", text, sizeof text);
-    if (length > 0)
-        pi_refusal_parse_own(text, (size_t)length, &facts);
+    pi_refusal_read_own(process->system, &facts);
     return pi_refusal_explain(&facts, error);
 }
 
@@ -270,21 +284,16 @@ int32_t pi_read_refused(const pi_system *system, int directory, const char *pref
     if (!system->is_live)
         return refuse(&facts, "their permissions below this proc_root don't allow it", error);
     char path[64];
-    char text[STATUS_BYTES];
     snprintf(path, sizeof path, "%sstatus", prefix);
-    ssize_t length = pi_proc_read_once(directory, path, text, sizeof text);
-    if (length < 0) /* everyone may read that one */
+    if (!pi_refusal_read_target(directory, path, &facts)) /* everyone may read that one */
         return refuse(&facts,
                       "/proc is mounted with hidepid; run the host as that process's user, or in "
                       "the group of the mount's gid= option",
                       error);
-    pi_refusal_parse_target(text, (size_t)length, &facts);
     facts.own_user_id = geteuid();
     facts.own_group_id = getegid();
     facts.target_is_dumpable = is_dumpable(directory, path, facts.target_user_ids[1]);
-    length = pi_proc_read_once(system->proc, "thread-self/status", text, sizeof text);
-    if (length > 0)
-        pi_refusal_parse_own(text, (size_t)length, &facts);
+    pi_refusal_read_own(system, &facts);
     /* These concern those who trace. */
     facts.tracer_pid = 0;
     facts.own_has_seccomp_filter = false;

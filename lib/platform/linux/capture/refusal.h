@@ -32,6 +32,11 @@ typedef struct pi_refusal_facts {
 void pi_refusal_parse_target(const char *status, size_t length, pi_refusal_facts *facts);
 void pi_refusal_parse_own(const char *status, size_t length, pi_refusal_facts *facts);
 
+/* The same of the file itself, as long as the kernel makes it; false where it can't be read. Own:
+ * the calling thread's. */
+bool pi_refusal_read_target(int directory, const char *path, pi_refusal_facts *facts);
+bool pi_refusal_read_own(const pi_system *system, pi_refusal_facts *facts);
+
 /* TRACED, PERMISSION, GONE …, with the cause and what to do about it. */
 int32_t pi_refusal_explain(const pi_refusal_facts *facts, procinspect_error *error);
 

@@ -11,24 +11,19 @@
 
 /* Which way a capture goes, and why. */
 
-enum { STATUS_BYTES = 8192, REASON_BYTES = 384 };
+enum { REASON_BYTES = 384 };
 
 /* What can be told of that while it runs; the rest is found when it stands. Its other threads might
  * have no filter, but as a rule those of a process are alike. */
 static const char *why_no_copy(const pi_capture_state *capture) {
     const pi_bytes *status = &capture->snapshot->texts[PI_TEXT_STATUS];
-    char own_status[STATUS_BYTES];
     pi_refusal_facts facts = {0};
     if (capture->history->needs_spool)
         return capture->history->no_copy;
     /* The own process forks itself. */
-    ssize_t length = capture->process->pid == pi_own_pid()
-                         ? 0
-                         : pi_proc_read_once(capture->process->system->proc, "thread-self/status",
-                                             own_status, sizeof own_status);
-    if (length <= 0 || status->data == NULL)
+    if (status->data == NULL || capture->process->pid == pi_own_pid() ||
+        !pi_refusal_read_own(capture->process->system, &facts))
         return NULL;
-    pi_refusal_parse_own(own_status, (size_t)length, &facts);
     pi_refusal_parse_target(status->data, status->length, &facts);
     return facts.target_is_filtered && !facts.own_may_suspend_filters
                ? pi_capture_no_fork_reason(PI_FORK_SECCOMP)
