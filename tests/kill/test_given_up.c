@@ -33,6 +33,7 @@ enum {
     FEW = 40,
     MANY = 1000,
     SLEEPERS = 6,
+    MAPPINGS = 200,
     GRACE_MS = 60000,
     LONGEST_DELAY_US = 30000,
     WAIT_STEPS = 20000,
@@ -66,8 +67,18 @@ static _Noreturn void wait_for_events(void) {
     }
 }
 
+/* Libc is then behind what the kernel tells of its mappings at once. */
+static void have_many_mappings(void) {
+    enum { PAGE = 4096 };
+    for (int i = 0; i < MAPPINGS; i++)
+        if (mmap(NULL, PAGE, i % 2 == 0 ? PROT_READ : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                 0) == MAP_FAILED)
+            _exit(1);
+}
+
 static _Noreturn void be_root(void) {
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    have_many_mappings();
     signal(SIGTERM, SIG_IGN); /* which then interrupts nothing */
     for (int i = 0; i < SLEEPERS; i++) {
         pid_t pid = fork();
@@ -89,6 +100,7 @@ static _Noreturn void be_root(void) {
 static pid_t start_root(void) {
     memset(shared, 0, sizeof *shared);
     pid_t root = fork();
+    assert_true(root >= 0);
     if (root == 0)
         be_root();
     for (int i = 0; i < WAIT_STEPS && atomic_load(&shared->ready) < SLEEPERS; i++)
@@ -109,13 +121,12 @@ static void *request_soon(void *cancellation) {
     return NULL;
 }
 
-static void assert_runs_on(pid_t root) {
+static void assert_is_as_before(pid_t root) {
     int looks = atomic_load(&shared->looks);
     for (int i = 0; i < WAIT_STEPS && atomic_load(&shared->looks) < looks + 3; i++)
         sleep_us(500);
     assert_true(atomic_load(&shared->looks) >= looks + 3);
     assert_int_equal(atomic_load(&shared->is_reaper), 0);
-    assert_int_equal(atomic_load(&shared->interrupted), 0);
     assert_int_not_equal(tree_state(root, NULL), '?');
     for (int i = 0; i < SLEEPERS; i++) {
         char state = 't';
@@ -125,6 +136,11 @@ static void assert_runs_on(pid_t root) {
         }
         assert_true(state == 'S' || state == 'R' || state == 'D');
     }
+}
+
+static void assert_runs_on(pid_t root) {
+    assert_is_as_before(root);
+    assert_int_equal(atomic_load(&shared->interrupted), 0);
 }
 
 static void what_is_cancelled_before_it_begins_kills_nobody(void **state) {
@@ -162,6 +178,54 @@ static void what_is_cancelled_midway_leaves_no_trace(void **state) {
         assert_runs_on(root);
         end_root(root);
     }
+}
+
+/* A host that hears of no events: its helper has the root adopt orphans, and is killed at that, or
+ * in the grace. */
+static pid_t start_host(pid_t root) {
+    procinspect_error error;
+    procinspect_kill_options options;
+    procinspect_kill_options_init(&options, sizeof options);
+    options.grace_ms = GRACE_MS;
+    pid_t host = fork();
+    assert_true(host >= 0);
+    if (host == 0) {
+        if (!restrict_events())
+            _exit(RESTRICTS_NOT);
+        _exit(tree_try_to_end(root, &options, &error) == PROCINSPECT_ERROR_IO ? 0 : 1);
+    }
+    return host;
+}
+
+static void a_helper_that_is_killed_leaves_no_trace(void **state) {
+    (void)state;
+    int adopted = 0, runs = tree_runs(FEW, MANY);
+    if (!tree_may_be_traced())
+        skip();
+    for (int i = 0; i < runs; i++) {
+        pid_t root = start_root(), host = start_host(root), helper = 0;
+        int status = 0;
+        while ((helper = tree_child_of(host)) == 0 && waitpid(host, &status, WNOHANG) == 0)
+            sleep_us(100);
+        if (i % 2 == 0)
+            sleep_us(rand() % LONGEST_DELAY_US);
+        for (int step = 0; i % 2 == 1 && step < WAIT_STEPS && !atomic_load(&shared->is_reaper);
+             step++)
+            sleep_us(100);
+        adopted += atomic_load(&shared->is_reaper);
+        if (helper != 0) {
+            kill(helper, SIGKILL);
+            assert_int_equal(waitpid(host, &status, 0), host);
+        }
+        if (WIFEXITED(status) && WEXITSTATUS(status) == RESTRICTS_NOT) {
+            end_root(root);
+            skip();
+        }
+        assert_int_equal(status, 0);
+        assert_is_as_before(root);
+        end_root(root);
+    }
+    assert_true(adopted >= runs / 2);
 }
 
 static void a_member_in_an_execve_that_hangs(void **state) {
@@ -271,6 +335,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_cancelled_before_it_begins_kills_nobody),
         cmocka_unit_test(what_is_cancelled_midway_leaves_no_trace),
+        cmocka_unit_test(a_helper_that_is_killed_leaves_no_trace),
         cmocka_unit_test(a_member_in_an_execve_that_hangs),
         cmocka_unit_test(a_root_whose_code_can_not_be_read),
     };

@@ -29,19 +29,6 @@ static void sleep_us(long us) {
     nanosleep(&(struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000}, NULL);
 }
 
-static pid_t child_of(pid_t parent) {
-    DIR *directory = opendir("/proc");
-    assert_non_null(directory);
-    pid_t found = 0, its_parent = 0;
-    for (struct dirent *entry; found == 0 && (entry = readdir(directory)) != NULL;) {
-        pid_t pid = (pid_t)atoi(entry->d_name);
-        if (pid > 1 && tree_state(pid, &its_parent) != '?' && its_parent == parent)
-            found = pid;
-    }
-    closedir(directory);
-    return found;
-}
-
 static int count_stopped(const tree_log *log) {
     int stopped = 0;
     for (int i = 0; i < atomic_load(&log->count); i++) {
@@ -84,7 +71,7 @@ static void kill_midway(bool kill_helper, bool is_restricted) {
         tree_start(&run, NULL, "wide", 40);
         pid_t host = start_host(run.root, NULL, is_restricted);
         sleep_us(rand() % LONGEST_DELAY_US);
-        pid_t helper = kill_helper ? child_of(host) : 0;
+        pid_t helper = kill_helper ? tree_child_of(host) : 0;
         if (helper != 0)
             hits += kill(helper, SIGKILL) == 0;
         if (!kill_helper)
@@ -135,7 +122,7 @@ static void the_helper_gets_ahead_of_the_tree(void **state) {
     bool gets_ahead = false;
     for (int step = 0; step < SETTLE_STEPS && !gets_ahead; step++) {
         sleep_us(1000);
-        pid_t helper = child_of(host);
+        pid_t helper = tree_child_of(host);
         gets_ahead = helper != 0 && is_ahead(helper);
     }
     kill(host, SIGKILL);

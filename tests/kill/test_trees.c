@@ -69,6 +69,7 @@ static void a_member_that_a_debugger_holds(void **state) {
         char byte;
         assert_int_equal(pipe2(said, O_CLOEXEC), 0);
         pid_t debugger = fork();
+        assert_true(debugger >= 0);
         if (debugger == 0) {
             bool attached = ptrace(PTRACE_SEIZE, traced, 0, 0) == 0 &&
                             ptrace(PTRACE_INTERRUPT, traced, 0, 0) == 0 &&

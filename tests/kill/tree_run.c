@@ -111,6 +111,7 @@ void tree_start(tree_run *run, const char *program, const char *kind, int number
     assert_ptr_not_equal(run->log, MAP_FAILED);
     run->witnesses[0] = tree_start_witness();
     run->root = fork();
+    assert_true(run->root >= 0);
     if (run->root == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
         execl(program != NULL ? program : TREE_PROGRAM, "tree", log_path, kind, text, (char *)NULL);
@@ -169,6 +170,19 @@ char tree_state(pid_t pid, pid_t *parent) {
     if (parent != NULL)
         *parent = (pid_t)atoi(end + 4);
     return end[2];
+}
+
+pid_t tree_child_of(pid_t parent) {
+    DIR *directory = opendir("/proc");
+    assert_non_null(directory);
+    pid_t found = 0, its_parent = 0;
+    for (struct dirent *entry; found == 0 && (entry = readdir(directory)) != NULL;) {
+        pid_t pid = (pid_t)atoi(entry->d_name);
+        if (pid > 1 && tree_state(pid, &its_parent) != '?' && its_parent == parent)
+            found = pid;
+    }
+    closedir(directory);
+    return found;
 }
 
 bool tree_goes_on(pid_t pid) {

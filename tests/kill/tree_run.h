@@ -72,6 +72,9 @@ bool tree_end_witnesses(const tree_run *run);
 /* The letter of the state of a process, '?' where there is none. */
 char tree_state(pid_t pid, pid_t *parent);
 
+/* A child of this process, a host's helper say; 0 where it has none. */
+pid_t tree_child_of(pid_t parent);
+
 /* It lives, and isn't stopped. */
 bool tree_goes_on(pid_t pid);
 

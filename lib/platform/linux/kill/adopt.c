@@ -21,7 +21,7 @@
  *
  * The thread's registers and signal mask are put back at once. Should the helper be killed before
  * that, the thread puts them back itself (trace/inject_call.h), in every program that has the code
- * for it: libc has.
+ * for it: libc has, where it isn't behind a megabyte of other mappings.
  */
 
 enum {
@@ -31,8 +31,7 @@ enum {
     USER_CODE_SEGMENT = 0x33, /* 64-bit code */
     RED_ZONE_BYTES = 128,
     EVENT_SHIFT = 16,
-    EVENT_STOP = 128, /* PTRACE_EVENT_STOP, which libc's header lacks */
-    CALL_STOP = SIGTRAP | 0x80,
+    EVENT_STOP = 128,           /* PTRACE_EVENT_STOP, which libc's header lacks */
     GET_USER_DISPATCH = 0x4211, /* PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, of newer headers */
     ADOPT_OPTIONS =
         PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE
@@ -107,8 +106,7 @@ static bool interrupt_thread(pi_kill_tree *tree, int32_t tid) {
         raw_ptrace(PTRACE_CONT, tid, 0, (uintptr_t)signal);
     int status = wait_for_stop(tree, tid);
     while (status >= 0 && !is_interrupt(status)) {
-        bool is_signal = status >> EVENT_SHIFT == 0 && WSTOPSIG(status) != CALL_STOP;
-        raw_ptrace(PTRACE_CONT, tid, 0, is_signal ? (uintptr_t)WSTOPSIG(status) : 0);
+        raw_ptrace(PTRACE_CONT, tid, 0, (uintptr_t)pi_kill_signal_of(status));
         status = wait_for_stop(tree, tid);
     }
     return is_interrupt(status);
@@ -145,7 +143,7 @@ static void give_back(const borrowed *thread) {
 /* Where a program has no code for a frame the vDSO's instruction serves, without one. Its code is
  * read for that, which waits where it is mapped from a file system that doesn't answer. */
 static bool begin_calls(pi_kill_tree *tree, borrowed *thread) {
-    long length = pi_kill_read_file(tree, tree->root_pid, "/maps", tree->maps, sizeof tree->maps);
+    long length = pi_kill_read_maps(tree, tree->root_pid);
     const pi_inject_search search = {.pid = tree->root_pid,
                                      .maps = tree->maps,
                                      .maps_length = length > 0 ? (size_t)length : 0,
@@ -222,9 +220,12 @@ static bool adopt_through(pi_kill_tree *tree, int32_t pid, int32_t tid) {
         return tree->adopt_tries < MOST_TRIES;
     }
     int was_reaper = is_reaper(&thread);
+    if (was_reaper == 0) /* before the call: should the helper end in it, the host takes it back */
+        tree->adopted_through = tid;
     bool is_done =
         was_reaper == 1 || (was_reaper == 0 && call_prctl(&thread, PR_SET_CHILD_SUBREAPER, 1) == 0);
-    tree->adopted_through = was_reaper == 0 && is_done ? tid : 0;
+    if (!is_done)
+        tree->adopted_through = 0;
     put_back(&thread);
     if (is_done)
         pi_kill_gain_reaper(tree);
@@ -274,12 +275,47 @@ void pi_kill_adopt(pi_kill_tree *tree) {
     root->is_reaper = tree->has_reaper;
 }
 
+/* The root as it was. */
+static void undo_through(pi_kill_tree *tree, borrowed *thread) {
+    tree->adopt_by_ns = raw_now_ns() + end_limit_ns;
+    if (!borrow(tree, thread))
+        return;
+    if (call_prctl(thread, PR_SET_CHILD_SUBREAPER, 0) == 0)
+        tree->adopted_through = 0;
+    put_back(thread);
+}
+
 void pi_kill_undo_adoption(pi_kill_tree *tree) {
     borrowed thread;
     thread.tid = tree->adopted_through;
+    if (tree->adopted_through != 0)
+        undo_through(tree, &thread);
+}
+
+/* Any thread serves. False once it is done, and where the root is another process by now. */
+static bool undo_alone(pi_kill_tree *tree, int32_t pid, int32_t tid) {
+    pi_kill_process root;
+    borrowed thread;
+    thread.tid = tid;
+    if (raw_ptrace(PTRACE_SEIZE, tid, 0, 0) != 0)
+        return true;
+    bool is_same =
+        pi_kill_read_process(tree, pid, &root) == 0 && root.start_ticks == tree->root_start_ticks;
+    if (is_same)
+        undo_through(tree, &thread);
+    else
+        raw_ptrace(PTRACE_INTERRUPT, tid, 0, 0);
+    int status = wait_for_stop(tree, tid);
+    if (status >= 0)
+        pi_kill_detach_thread(tid, pi_kill_signal_of(status));
+    return is_same && tree->adopted_through != 0;
+}
+
+void pi_kill_undo_job(pi_helper *helper, void *argument) {
+    pi_kill_tree *tree = argument;
+    tree->helper = helper;
+    tree->end_by_ns = raw_now_ns() + helper->limit_ns;
     tree->adopt_by_ns = raw_now_ns() + end_limit_ns;
-    if (!tree->has_reaper || tree->adopted_through == 0 || !borrow(tree, &thread))
-        return;
-    call_prctl(&thread, PR_SET_CHILD_SUBREAPER, 0);
-    put_back(&thread);
+    find_call(tree);
+    pi_kill_each_thread(tree, tree->root_pid, undo_alone);
 }

@@ -23,6 +23,9 @@ enum { NS_PER_MS = 1000000 };
 /* For all but the grace and the ends: far more than reading and holding take. */
 #define REST_LIMIT_NS UINT64_C(60000000000)
 
+/* For taking back what a helper that was ended has made of the root. */
+#define UNDO_LIMIT_NS UINT64_C(5000000000)
+
 static uint64_t now_ns(void) {
     struct timespec now = {0, 0};
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -144,7 +147,8 @@ static const char *why_survived(pi_kill_tree *tree, const pi_kill_member *member
         return "SIGKILL was sent, and it ended after the time limit; nothing is left to be done.";
     if (!pi_kill_each_thread(tree, member->pid, is_awake))
         return "SIGKILL was sent, and it hasn't ended yet: it waits in the kernel for a device or "
-               "a file system (state D), or for memory; it ends when that answers.";
+               "a file system (state D), for memory, or in a frozen cgroup; it ends when that "
+               "answers, or is thawed.";
     return "SIGKILL was sent, and it was still ending when the time limit passed: the machine is "
            "busy, or much memory has to be freed; look again, or allow more time (timeout_ms).";
 }
@@ -309,6 +313,7 @@ static int32_t run_again(const pi_process *process, const pi_kill_request *reque
     let_go(before);
     if (again == NULL)
         return pi_error_no_memory(error);
+    again->adopted_through = before->adopted_through;
     again->never_trace = true;
     again->host_is_reaper = before->host_is_reaper;
     if (before->asked_at_ns != 0)
@@ -316,6 +321,25 @@ static int32_t run_again(const pi_process *process, const pi_kill_request *reque
     free_tree(before);
     *tree = again;
     return run_helper(request, again, error);
+}
+
+/* A helper that didn't come to that leaves the root the reaper of its orphans, whom it may not wait
+ * for. Another one takes it back, if it can; a root that has ended needs nothing. */
+static void undo_adoption(const pi_process *process, const pi_kill_request *request,
+                          const pi_kill_tree *tree) {
+    pi_kill_tree *again = tree->adopted_through != 0 ? new_tree(process, request) : NULL;
+    if (again == NULL)
+        return;
+    again->adopted_through = tree->adopted_through;
+    pi_helper_job job = {.run = pi_kill_undo_job,
+                         .argument = again,
+                         .limit_ns = UNDO_LIMIT_NS,
+                         .needs_own_descriptors = true,
+                         .descriptors = {again->proc},
+                         .descriptor_count = 1};
+    pi_helper_run(&job, NULL);
+    again->is_kept = job.keeps_memory;
+    free_tree(again);
 }
 
 static int32_t run(const pi_process *process, const pi_kill_request *request, pi_kill_tree **tree,
@@ -360,12 +384,15 @@ int32_t pi_process_kill_tree(const pi_process *process, const pi_kill_request *r
         return pi_error_no_memory(error);
     result = ends_host(tree) ? run_with_host(process, request, &tree, error)
                              : run(process, request, &tree, error);
-    if (result != PROCINSPECT_OK)
+    if (result != PROCINSPECT_OK) {
         let_go(tree);
-    else if (tree->refusal != PI_KILL_ACCEPTED)
+        undo_adoption(process, request, tree);
+    } else if (tree->refusal != PI_KILL_ACCEPTED) {
+        undo_adoption(process, request, tree);
         result = refused(process, tree, error);
-    else
+    } else {
         result = fill_report(tree, arena, report, error);
+    }
     if (result == PROCINSPECT_OK)
         report->total_ns = now_ns() - begin;
     free_tree(tree);

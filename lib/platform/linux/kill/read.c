@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "platform/linux/kill/tree.h"
+#include "platform/linux/trace/helper_status.h"
 #include "platform/linux/trace/helper_system_call.h"
 
 /* What the helper reads of /proc, without libc. */
@@ -15,6 +16,7 @@
 enum {
     PATH_CAPACITY = 64,
     FILE_CAPACITY = 2048,
+    NUMBER_CAPACITY = 12,
     ENTRIES_CAPACITY = 8192,
     EVENTS_INTERVAL = 32,
     MOST_MISLED = 8
@@ -56,6 +58,22 @@ long pi_kill_read_file(const pi_kill_tree *tree, int32_t pid, const char *name, 
     char path[PATH_CAPACITY];
     put_text(put_number(path, pid), name);
     return read_file(tree, path, bytes, capacity);
+}
+
+long pi_kill_read_maps(pi_kill_tree *tree, int32_t pid) {
+    char path[PATH_CAPACITY];
+    put_text(put_number(path, pid), "/maps");
+    long file = raw_open(tree->proc, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (file < 0)
+        return file;
+    size_t length = 0;
+    long got;
+    do {
+        got = raw_read((int)file, tree->maps + length, sizeof tree->maps - length);
+        length += got > 0 ? (size_t)got : 0;
+    } while (got > 0 && length < sizeof tree->maps);
+    raw_close((int)file);
+    return got < 0 ? got : (long)length;
 }
 
 /* The number at *at and the separator behind it; a '-' is skipped, no such field matters here. */
@@ -321,20 +339,15 @@ bool pi_kill_has_ended(pi_kill_tree *tree, int32_t pid) {
 }
 
 int32_t pi_kill_read_status(const pi_kill_tree *tree, int32_t tid, const char *key) {
-    char bytes[FILE_CAPACITY];
-    long length = pi_kill_read_file(tree, tid, "/status", bytes, sizeof bytes);
-    for (long line = 0; line < length; line++) {
-        const char *at = bytes + line, *end = bytes + length, *wanted = key;
-        while (at < end && *wanted != '\0' && *at == *wanted)
-            at++, wanted++;
-        if (*wanted == '\0' && end - at > 2 && at[0] == ':' && at[1] == '\t') {
-            at += 2;
-            return (int32_t)take_number(&at, end);
-        }
-        while (line < length && bytes[line] != '\n')
-            line++;
-    }
-    return -1;
+    char path[PATH_CAPACITY], digits[NUMBER_CAPACITY];
+    put_text(put_number(path, tid), "/status");
+    long file = raw_open(tree->proc, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (file < 0)
+        return -1;
+    long length = pi_helper_find_value((int)file, key, digits, sizeof digits);
+    raw_close((int)file);
+    const char *at = digits;
+    return length <= 0 ? -1 : (int32_t)take_number(&at, digits + length);
 }
 
 int pi_kill_read_owner(const pi_kill_tree *tree, int32_t pid, uint32_t *user_id) {

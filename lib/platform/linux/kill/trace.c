@@ -189,9 +189,7 @@ static bool is_event(int status, int event) {
     return status >> EVENT_SHIFT == event;
 }
 
-/* What the thread was about to take when it stopped; 0 where it stopped for another cause: at a
- * call, too, should it only come to one that it was sent to (kill/adopt.c) when nobody waits. */
-static int signal_of(int status) {
+int pi_kill_signal_of(int status) {
     return is_event(status, 0) && WSTOPSIG(status) != CALL_STOP ? WSTOPSIG(status) : 0;
 }
 
@@ -209,7 +207,8 @@ static void resume(int32_t tid, int status) {
     bool is_stopped = is_event(status, EVENT_STOP) && WSTOPSIG(status) != SIGTRAP;
     if (!is_stopped)
         repair_call(tid);
-    raw_ptrace(is_stopped ? PTRACE_LISTEN : PTRACE_CONT, tid, 0, (uintptr_t)signal_of(status));
+    raw_ptrace(is_stopped ? PTRACE_LISTEN : PTRACE_CONT, tid, 0,
+               (uintptr_t)pi_kill_signal_of(status));
 }
 
 bool pi_kill_keeps_number(pi_kill_tree *tree, const pi_kill_member *member) {
@@ -225,8 +224,7 @@ int pi_kill_take_stop(pi_kill_tree *tree, int32_t tid) {
     return state_of(value) - STANDS;
 }
 
-/* As if it had never been stopped. */
-static void detach(int32_t tid, int signal) {
+void pi_kill_detach_thread(int32_t tid, int signal) {
     repair_call(tid);
     raw_ptrace(PTRACE_DETACH, tid, 0, (uintptr_t)signal);
 }
@@ -235,7 +233,7 @@ static bool detach_thread(pi_kill_tree *tree, int32_t pid, int32_t tid) {
     (void)pid;
     int32_t value = pi_kill_index_find(&tree->threads, tid);
     if (value >= 0 && state_of(value) >= STANDS) {
-        detach(tid, state_of(value) - STANDS);
+        pi_kill_detach_thread(tid, state_of(value) - STANDS);
         pi_kill_index_remove(&tree->threads, tid);
     }
     return true;
@@ -261,7 +259,7 @@ static void note_stop(pi_kill_tree *tree, int32_t tid, int status) {
     bool is_stranger = value >= 0 && state_of(value) == STRANGER;
     bool goes_on = tree->phase == PI_KILL_FOLLOWING;
     if (is_stranger) {
-        detach(tid, signal_of(status));
+        pi_kill_detach_thread(tid, pi_kill_signal_of(status));
         pi_kill_index_remove(&tree->threads, tid);
     } else if (goes_on) {
         resume(tid, status);
@@ -270,8 +268,9 @@ static void note_stop(pi_kill_tree *tree, int32_t tid, int status) {
         return;
     pi_kill_member *member = member_of(tree, value);
     uncount(member, state_of(value));
-    pi_kill_index_set(&tree->threads, tid,
-                      thread_value(tree, member, goes_on ? FOLLOWED : STANDS + signal_of(status)));
+    pi_kill_index_set(
+        &tree->threads, tid,
+        thread_value(tree, member, goes_on ? FOLLOWED : STANDS + pi_kill_signal_of(status)));
 }
 
 static void note_end(pi_kill_tree *tree, int32_t tid) {

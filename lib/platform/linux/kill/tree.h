@@ -229,9 +229,12 @@ bool pi_kill_may_be_forking(pi_kill_tree *tree, int32_t pid, int32_t tid);
 bool pi_kill_has_ended(pi_kill_tree *tree, int32_t pid);
 /* A number of /proc/TID/status behind "\nKEY:\t"; -1 where there is none. */
 int32_t pi_kill_read_status(const pi_kill_tree *tree, int32_t tid, const char *key);
-/* Of the file /proc/PID<name>: the length or a negative errno. */
+/* Of the file /proc/PID<name>: the length or a negative errno. One reading, which is enough for all
+ * but lists of mappings: the kernel gives these page by page. */
 long pi_kill_read_file(const pi_kill_tree *tree, int32_t pid, const char *name, char *bytes,
                        size_t capacity);
+/* /proc/PID/maps into tree->maps, as much as fits there: the length or a negative errno. */
+long pi_kill_read_maps(pi_kill_tree *tree, int32_t pid);
 int pi_kill_read_owner(const pi_kill_tree *tree, int32_t pid, uint32_t *user_id);
 
 /* --- kill/members.c --- */
@@ -286,8 +289,11 @@ void pi_kill_want_reaper(pi_kill_tree *tree);
 /* Makes the root the reaper of the tree's orphans; tree->has_reaper says whether it is, and
  * tree->wants_reaper whether to try again. */
 void pi_kill_adopt(pi_kill_tree *tree);
-/* What it was before. */
+/* What it was before. tree->adopted_through is 0 then. */
 void pi_kill_undo_adoption(pi_kill_tree *tree);
+/* The same as a helper's job, after another that ended before it came to that; of the pi_kill_tree
+ * only what the host fills, and adopted_through, are set. */
+void pi_kill_undo_job(pi_helper *helper, void *tree);
 
 /* --- kill/events.c --- */
 
@@ -328,6 +334,11 @@ int pi_kill_take_stop(pi_kill_tree *tree, int32_t tid);
 /* Whether its first thread is seized: its number is no other's, then, until we have waited for it.
  */
 bool pi_kill_keeps_number(pi_kill_tree *tree, const pi_kill_member *member);
+/* What the thread was about to take when it stopped; 0 where it stopped for another cause: at a
+ * call, too, should it only come to one that it was sent to (kill/adopt.c) when nobody waits. */
+int pi_kill_signal_of(int status);
+/* Lets a thread that stands go on with this signal, or 0, as if it had never been stopped. */
+void pi_kill_detach_thread(int32_t tid, int signal);
 /* Lets the seized threads of a member go on as if nothing had been. */
 void pi_kill_detach(pi_kill_tree *tree, pi_kill_member *member);
 
