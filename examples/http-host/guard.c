@@ -40,11 +40,16 @@ void guard_set_token(struct host *host, const char *file_path) {
     fclose(file);
 }
 
+/* The port that a URL means where it names none. */
+static const char *port_of_scheme(const char *url) {
+    return strncmp(url, "https:", 6) == 0 ? ":443" : ":80";
+}
+
 /* The origin of a URL as browsers write it: without the scheme's own port. */
 static const char *origin_of(const char *url) {
     size_t scheme_length = strcspn(url, ":") + strlen("://");
     size_t length = scheme_length + strcspn(url + scheme_length, "/");
-    const char *port = strncmp(url, "https:", 6) == 0 ? ":443" : ":80";
+    const char *port = port_of_scheme(url);
     size_t without_port = length - strlen(port);
     if (strncmp(url + without_port, port, strlen(port)) == 0)
         length = without_port;
@@ -71,16 +76,30 @@ void guard_set_names(struct host *host, const char *address, const char *port) {
                  is_https ? "; Secure" : "");
 }
 
-/* The one of our origins that a URL, of an Origin or Referer header, starts with, or whose host and
- * port a Host header names; NULL: none. */
-static const char *own_origin(const struct host *host, const char *text, bool is_url) {
-    for (size_t i = 0; text != NULL && i < ORIGIN_COUNT && host->origins[i] != NULL; i++) {
-        const char *own = is_url ? host->origins[i] : strstr(host->origins[i], "//") + 2;
-        size_t length = strlen(own);
-        if (strncasecmp(text, own, length) == 0 &&
-            (text[length] == '\0' || (is_url && text[length] == '/')))
+/* Is this URL, of an Origin or Referer header, of that origin? */
+static bool is_url_of(const char *origin, const char *url) {
+    size_t length = strlen(origin);
+    return strncasecmp(url, origin, length) == 0 && (url[length] == '\0' || url[length] == '/');
+}
+
+/* Does this Host header name that origin's host and port? Browsers leave the scheme's own port out,
+ * other clients may not. */
+static bool is_host_of(const char *origin, const char *name) {
+    const char *own = strstr(origin, "//") + 2;
+    const char *colon = strrchr(own, ':');
+    bool has_port = colon != NULL && strchr(colon, ']') == NULL; /* "[::1]" has none */
+    size_t length = strlen(own);
+    return strncasecmp(name, own, length) == 0 &&
+           (name[length] == '\0' ||
+            (!has_port && strcmp(name + length, port_of_scheme(origin)) == 0));
+}
+
+/* The one of our origins that a header is of; NULL: none. */
+static const char *own_origin(const struct host *host, const char *text,
+                              bool (*is_of)(const char *origin, const char *text)) {
+    for (size_t i = 0; text != NULL && i < ORIGIN_COUNT && host->origins[i] != NULL; i++)
+        if (is_of(host->origins[i], text))
             return host->origins[i];
-    }
     return NULL;
 }
 
@@ -93,8 +112,8 @@ static bool is_from_another_site(const struct host *host, struct MHD_Connection 
     const char *origin = header(connection, "Origin");
     const char *referer = header(connection, "Referer");
     return (site != NULL && strcmp(site, "none") != 0 && strcmp(site, "same-origin") != 0) ||
-           (origin != NULL && own_origin(host, origin, true) == NULL) ||
-           (referer != NULL && own_origin(host, referer, true) == NULL);
+           (origin != NULL && own_origin(host, origin, is_url_of) == NULL) ||
+           (referer != NULL && own_origin(host, referer, is_url_of) == NULL);
 }
 
 /* Takes as long for any text of one length, however much of the token it has right. */
@@ -131,7 +150,7 @@ static unsigned take_token(const struct host *host, char *query) {
 
 unsigned guard_check(const struct host *host, struct MHD_Connection *connection, const char *method,
                      struct request *request) {
-    request->origin = own_origin(host, header(connection, "Host"), false);
+    request->origin = own_origin(host, header(connection, "Host"), is_host_of);
     if (request->origin == NULL)
         return 421;
     if (is_from_another_site(host, connection))

@@ -80,16 +80,36 @@ class Guard(ContractCase):
 
     def test_only_own_names_as_host(self):
         port = self.host.port
-        for own in (f"127.0.0.1:{port}", f"localhost:{port}", f"LOCALHOST:{port}", "site.example"):
+        for own in (f"127.0.0.1:{port}", f"localhost:{port}", f"LOCALHOST:{port}", "site.example",
+                    "site.example:443"):
             with self.subTest(own):
                 self.assertEqual(self.asks(("Host", own)).status, 200)
         for other in ("127.0.0.1", "evil.example", f"evil.example:{port}", f"127.0.0.1:{port}.evil",
-                      f"127.0.0.1:{port + 1}", "site.example:80", ""):
+                      f"127.0.0.1:{port + 1}", f"127.0.0.1:{port}:80", "site.example:80",
+                      "site.example:4430", "site.example:443:443", ""):
             with self.subTest(other):
                 # "Host;" is how curl sends one without a value.
                 without = {"more": ['header = "Host;"']}
                 answer = self.asks(("Host", other)) if other else self.asks(**without)
                 self.assert_problem(answer, 421, "Host.*--public-url")
+
+    def test_the_port_of_the_scheme_may_be_named(self):
+        """However the public URL has it."""
+        for url, own, other in (
+            ("http://site.example", "site.example:80", "site.example:443"),
+            ("http://site.example:80", "site.example:80", "site.example:443"),
+            ("http://[2001:db8::80]", "[2001:db8::80]:80", "[2001:db8::80]:443"),
+            ("https://site.example:443", "site.example:443", "site.example:80"),
+            ("https://site.example:8443", "site.example:8443", "site.example:8443:443"),
+        ):
+            with self.subTest(url):
+                host = Host("--public-url", url)
+                self.addCleanup(host.stop)
+                without_port = own.removesuffix(":80").removesuffix(":443")
+                for name, status in ((own, 200), (without_port, 200), (other, 421)):
+                    answer = host.get("/api/processes/0", headers=[("Host", name)])
+                    self.assertEqual(answer.status, status, name)
+                self.assertEqual(host.stop(), (0, ""))
 
     def test_no_host_at_all(self):
         for version in ("1.0", "1.1"):
