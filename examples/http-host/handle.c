@@ -80,6 +80,8 @@ static enum MHD_Result respond_text(struct MHD_Connection *connection, unsigned 
         strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
     if (response != NULL)
         MHD_add_response_header(response, "Content-Type", type);
+    if (response != NULL && status == 405)
+        MHD_add_response_header(response, "Allow", "GET, HEAD");
     return respond(connection, status, response);
 }
 
@@ -93,6 +95,9 @@ static const char *refusal(unsigned status) {
     case 403:
         return "The request comes from a page of another site (Sec-Fetch-Site, Origin or Referer "
                "say so). Open the URL from the address bar.";
+    case 405:
+        return "The page at / is only there to be looked at: use GET or HEAD. The processes are at "
+               "/api/processes.";
     case 421:
         return "The Host header is none of this server's own names. Use the address that it "
                "printed at its start, or name another one with --public-url.";
@@ -180,8 +185,9 @@ enum MHD_Result handle_request(void *host, struct MHD_Connection *connection, co
         *upload_data_size = 0;
         return MHD_YES;
     }
-    if (strcmp(request->path, "/") == 0 &&
-        (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0))
-        return respond_text(connection, 200, "text/html; charset=utf-8", page);
-    return answer(host, connection, method, request);
+    if (strcmp(request->path, "/") != 0)
+        return answer(host, connection, method, request);
+    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
+        return refuse(connection, 405);
+    return respond_text(connection, 200, "text/html; charset=utf-8", page);
 }

@@ -173,6 +173,13 @@ class Guard(ContractCase):
             self.assertEqual(self.host.get("/" + link).status, expected, link)
         self.assertEqual(self.host.get("/", method="HEAD").status, 200)
 
+    def test_the_page_has_no_other_methods(self):
+        for method in ("PUT", "POST", "DELETE", "OPTIONS", "PATCH"):
+            for more in ({}, {"more": ['data = "a body"']}):
+                answer = self.problem("/", 405, "GET or HEAD", method=method, **more)
+                self.assertEqual(answer.header("Allow"), "GET, HEAD", method)
+        self.problem("/", 401, "token", method="PUT", token=False)
+
     def test_hrefs_start_with_the_public_url(self):
         href = self.ok("/api/processes/0")["href"]
         self.assertEqual(href, f"{PUBLIC_URL}/api/processes/{self.host.pid}")
