@@ -36,13 +36,16 @@ static bool copy_texts(pi_arena *arena, procinspect_http_options *options) {
     return options->machine_name != NULL;
 }
 
-static int32_t check_zip_options(const procinspect_http_options *options,
-                                 procinspect_error *error) {
+static int32_t check_zip_flags(uint32_t flags, procinspect_error *error) {
     procinspect_dump_stream_options zip;
     procinspect_dump_stream_options_init(&zip, sizeof zip); /* raw: zips may have been left out */
-    zip.flags = options->zip_flags;
-    zip.reserved = options->reserved;
-    return procinspect_dump_stream_options_check(&zip, error);
+    zip.flags = flags;
+    if (procinspect_dump_stream_options_check(&zip, NULL) == PROCINSPECT_OK)
+        return PROCINSPECT_OK;
+    return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
+                        "procinspect_http_new: zip_flags is 0x%x, which has unknown bits; use "
+                        "PROCINSPECT_ZIP_… flags.",
+                        (unsigned)flags);
 }
 
 static int32_t fill(procinspect_http *http, pi_arena *arena,
@@ -56,7 +59,11 @@ static int32_t fill(procinspect_http *http, pi_arena *arena,
         return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
                             "procinspect_http_new: main_site_pid is %d; use a pid, or 0 for none.",
                             (int)http->options.main_site_pid);
-    code = check_zip_options(&http->options, error);
+    if (http->options.reserved != 0)
+        return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
+                            "procinspect_http_new: the options' reserved must be 0; leave it as "
+                            "_init does.");
+    code = check_zip_flags(http->options.zip_flags, error);
     if (code == PROCINSPECT_OK)
         code = pi_http_settle_instance(http, arena, error);
     if (code != PROCINSPECT_OK)

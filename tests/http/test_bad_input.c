@@ -218,7 +218,11 @@ static void the_hosts_own_mistakes(void **state) {
     options.main_site_pid = 0;
     options.zip_flags = PROCINSPECT_ZIP_FROM_TARGET | 0x80;
     assert_int_equal(procinspect_http_new(context, &options, &made, &error), refused);
-    assert_non_null(strstr(error.message, "0x80"));
+    assert_non_null(strstr(error.message, "procinspect_http_new: zip_flags is 0x8"));
+    options.zip_flags = 0;
+    options.reserved = 1;
+    assert_int_equal(procinspect_http_new(context, &options, &made, &error), refused);
+    assert_non_null(strstr(error.message, "procinspect_http_new: the options' reserved must be 0"));
     assert_null(made);
     procinspect_context_free(context);
     procinspect_http_free(NULL);
