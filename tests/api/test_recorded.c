@@ -96,6 +96,13 @@ static void a_stat_file_that_was_cut_is_unknown_not_wrong(void **state) {
     assert_non_null(strstr(reason->reason, "unknown format"));
     assert_null(info->name);
     procinspect_process_list_free(list);
+
+    procinspect_process *process;
+    procinspect_error error;
+    assert_int_equal(procinspect_process_open(context, 24, &process, &error), PROCINSPECT_ERROR_IO);
+    /* Not "/proc/24": that is another process, if any. */
+    assert_string_equal(error.message,
+                        "Reading stat of process 24 failed: it has an unknown format.");
 }
 
 static void what_the_other_files_answer(void **state) {

@@ -69,13 +69,13 @@ int32_t pi_process_failed(const pi_process *process, const char *file, int os_er
     case PROCINSPECT_ERROR_NO_RESOURCES:
         return pi_error_set(
             error, code, os_errno,
-            "Reading /proc/%d/%s failed: %s. Close descriptors or raise the host's limit.",
-            (int)process->pid, file, strerrordesc_np(os_errno));
+            "Reading %s of process %d failed: %s. Close descriptors or raise the host's limit.",
+            file, (int)process->pid, strerrordesc_np(os_errno));
     default: /* it lives, and this file or this thread of it is not there */
         if (code == PROCINSPECT_ERROR_GONE)
             code = PROCINSPECT_ERROR_NOT_FOUND;
         return pi_error_set(
-            error, code, os_errno, "Reading /proc/%d/%s failed: %s.", (int)process->pid, file,
+            error, code, os_errno, "Reading %s of process %d failed: %s.", file, (int)process->pid,
             os_errno == EBADMSG ? "it has an unknown format" : strerrordesc_np(os_errno));
     }
 }
@@ -147,16 +147,16 @@ static int32_t open_directory(pi_process *process, procinspect_error *error) {
     case PROCINSPECT_ERROR_NO_MEMORY:
         return pi_error_no_memory(error);
     case PROCINSPECT_ERROR_NO_RESOURCES:
-        return pi_error_set(
-            error, code, os_errno,
-            "Opening /proc/%d failed: %s. Close descriptors or raise the host's limit.",
-            (int)process->pid, strerrordesc_np(os_errno));
+        return pi_error_set(error, code, os_errno,
+                            "Opening the directory of process %d failed: %s. Close descriptors or "
+                            "raise the host's limit.",
+                            (int)process->pid, strerrordesc_np(os_errno));
     default:
-        return pi_error_set(error, code, os_errno, "Opening /proc/%d failed: %s.%s",
-                            (int)process->pid, strerrordesc_np(os_errno),
-                            code == PROCINSPECT_ERROR_NO_RESOURCES
-                                ? " Close descriptors or raise the host's limit."
-                                : "");
+        return pi_error_set(
+            error, code, os_errno, "Opening the directory of process %d failed: %s.%s",
+            (int)process->pid, strerrordesc_np(os_errno),
+            code == PROCINSPECT_ERROR_NO_RESOURCES ? " Close descriptors or raise the host's limit."
+                                                   : "");
     }
 }
 

@@ -143,10 +143,11 @@ int32_t pi_reading_failed(pi_process_reading *reading, uint64_t members, int os_
     case PROCINSPECT_ERROR_NO_MEMORY:
         return pi_error_no_memory(reading->reader->error);
     case PROCINSPECT_ERROR_NO_RESOURCES:
-        return pi_error_set(reading->reader->error, code, os_errno,
-                            "Reading files of /proc/%d failed: %s. Close descriptors or raise the "
-                            "host's limit.",
-                            (int)reading->info->pid, strerrordesc_np(os_errno));
+        return pi_error_set(
+            reading->reader->error, code, os_errno,
+            "Reading files of process %d failed: %s. Close descriptors or raise the "
+            "host's limit.",
+            (int)reading->info->pid, strerrordesc_np(os_errno));
     case PROCINSPECT_ERROR_NOT_FOUND:
     case PROCINSPECT_ERROR_GONE:
         return pi_reading_explain_nothing(reading, members, os_errno);

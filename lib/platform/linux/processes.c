@@ -13,10 +13,10 @@
 static int32_t open_failed(pi_process_reader *reader, int32_t pid, int os_errno) {
     int32_t code = pi_error_code_of_errno(os_errno);
     if (code == PROCINSPECT_ERROR_NO_RESOURCES || code == PROCINSPECT_ERROR_NO_MEMORY)
-        return pi_error_set(
-            reader->error, code, os_errno,
-            "Opening /proc/%d failed: %s. Close descriptors or raise the host's limit.", (int)pid,
-            strerrordesc_np(os_errno));
+        return pi_error_set(reader->error, code, os_errno,
+                            "Opening the directory of process %d failed: %s. Close descriptors or "
+                            "raise the host's limit.",
+                            (int)pid, strerrordesc_np(os_errno));
     return PI_PROCESS_ENDED;
 }
 
