@@ -42,6 +42,8 @@ int start_target(void **state) {
 
 int end_target(void **state) {
     (void)state;
+    if (target_pid <= 0) /* no fork: to kill(2) these are whole groups, or everybody */
+        return -1;
     kill(target_pid, SIGKILL);
     return waitpid(target_pid, NULL, 0) == target_pid ? 0 : -1;
 }

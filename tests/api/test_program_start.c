@@ -48,7 +48,7 @@ static int end(void **state) {
     (void)state;
     procinspect_process_free(process);
     procinspect_context_free(context);
-    return kill(target, SIGKILL) != 0 || waitpid(target, NULL, 0) != target;
+    return target <= 0 || kill(target, SIGKILL) != 0 || waitpid(target, NULL, 0) != target;
 }
 
 static void check_failure(const procinspect_error *error) {

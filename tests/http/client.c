@@ -172,6 +172,7 @@ int start_child(void) {
 }
 
 void end_child(int pid) {
+    assert_true(pid > 0); /* else kill(2) takes it for a whole group, or for everybody */
     kill(pid, SIGKILL);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
