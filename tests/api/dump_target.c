@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "dump_target.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,6 +52,31 @@ int end_target(void **state) {
         return -1;
     kill(target_pid, SIGKILL);
     return waitpid(target_pid, NULL, 0) == target_pid ? 0 : -1;
+}
+
+void wait_until_target_is_idle(void) {
+    int waiting = 0;
+    for (int round = 0; waiting != TARGET_THREADS; round++) {
+        assert_true(round < 10000);
+        usleep(1000);
+        char path[64], call[16];
+        snprintf(path, sizeof path, "/proc/%d/task", (int)target_pid);
+        DIR *tasks = opendir(path);
+        assert_non_null(tasks);
+        waiting = 0;
+        for (struct dirent *each; (each = readdir(tasks)) != NULL;) {
+            if (each->d_name[0] == '.')
+                continue;
+            snprintf(path, sizeof path, "/proc/%d/task/%.16s/syscall", (int)target_pid,
+                     each->d_name);
+            FILE *file = fopen(path, "r");
+            bool has_call = file != NULL && fgets(call, sizeof call, file) != NULL;
+            waiting += has_call && atol(call) == SYS_pause && strchr(call, ' ') != NULL;
+            if (file != NULL)
+                fclose(file);
+        }
+        closedir(tasks);
+    }
 }
 
 procinspect_context *context_with(uint32_t allow, uint32_t max_dumps, uint64_t max_bytes) {

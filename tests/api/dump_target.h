@@ -20,6 +20,10 @@ int end_target(void **state);
 /* In a child or a thread. Does not return for NULL. */
 void *sleep_for_ever(void *argument);
 
+/* All of its threads in the call that they stay in: one that is on its way there has more on its
+ * stack. */
+void wait_until_target_is_idle(void);
+
 procinspect_context *context_with(uint32_t allow, uint32_t max_dumps, uint64_t max_bytes);
 procinspect_process *open_process(const procinspect_context *context, pid_t pid);
 procinspect_dump *capture(const procinspect_process *process);

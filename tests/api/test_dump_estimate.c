@@ -2,15 +2,12 @@
 /* Dry runs: tests/contract/test_estimates.py compares what they say with the dumps. */
 #include "dump_target.h"
 
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -26,38 +23,13 @@ static void assert_no_estimate(const procinspect_process *process,
     assert_ptr_equal(estimate, &code);
 }
 
-/* All in the call that they stay in: a thread that is on its way there has more on its stack. */
-static void wait_until_it_is_idle(void) {
-    int waiting = 0;
-    for (int round = 0; waiting != TARGET_THREADS; round++) {
-        assert_true(round < 10000);
-        usleep(1000);
-        char path[64], call[16];
-        snprintf(path, sizeof path, "/proc/%d/task", (int)target_pid);
-        DIR *tasks = opendir(path);
-        assert_non_null(tasks);
-        waiting = 0;
-        for (struct dirent *each; (each = readdir(tasks)) != NULL;) {
-            if (each->d_name[0] == '.')
-                continue;
-            snprintf(path, sizeof path, "/proc/%d/task/%.16s/syscall", (int)target_pid,
-                     each->d_name);
-            FILE *file = fopen(path, "r");
-            bool has_call = file != NULL && fgets(call, sizeof call, file) != NULL;
-            waiting += has_call && atol(call) == SYS_pause && strchr(call, ' ') != NULL;
-            if (file != NULL)
-                fclose(file);
-        }
-        closedir(tasks);
-    }
-}
-
 static void it_says_what_the_dump_is(void **state) {
     (void)state;
-    wait_until_it_is_idle();
+    wait_until_target_is_idle();
     procinspect_context *context = context_with(PROCINSPECT_ALLOW_DUMP, 1, 0);
     procinspect_process *process = open_process(context, target_pid);
     procinspect_dump *dump = capture(process); /* and it takes the only place */
+    wait_until_target_is_idle();
     const procinspect_dump_report *report = procinspect_dump_report_get(dump);
     const procinspect_dump_estimate *estimate;
     assert_int_equal(procinspect_dump_estimate_read(process, NULL, &estimate, NULL), 0);
@@ -102,6 +74,7 @@ static void assert_foretold(const procinspect_process *process,
     const procinspect_dump_estimate *estimate;
     procinspect_dump *dump = NULL;
     procinspect_error error;
+    wait_until_target_is_idle();
     if (procinspect_dump_estimate_read(process, options, &estimate, &error) != 0 ||
         procinspect_dump_capture(process, options, &dump, &error) != 0)
         fail_msg("%s", error.message);
@@ -137,7 +110,6 @@ static void each_way_is_foretold(void **state) {
             PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY_INFO | PROCINSPECT_DUMP_TYPE_WITH_THREAD_INFO,
     };
     (void)state;
-    wait_until_it_is_idle();
     procinspect_context *context = context_with_spool();
     procinspect_process *process = open_process(context, target_pid);
     procinspect_dump_options options;
@@ -161,6 +133,7 @@ static void way_and_limits_are_the_options(void **state) {
     options.way = PROCINSPECT_DUMP_WAY_COPY;
     options.flags = PROCINSPECT_DUMP_SHARED_WHILE_STOPPED | PROCINSPECT_DUMP_ONLY_CHECK;
     const procinspect_dump_estimate *estimate;
+    wait_until_target_is_idle();
     assert_int_equal(procinspect_dump_estimate_read(process, &options, &estimate, NULL), 0);
     assert_int_equal(estimate->way, PROCINSPECT_DUMP_WAY_COPY);
     uint64_t size = estimate->size_bytes;
