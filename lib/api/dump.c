@@ -15,7 +15,6 @@
 #include "api/context.h"
 #include "api/dump_redaction.h"
 #include "base/error.h"
-#include "base/options.h"
 #include "dump/image.h"
 #include "dump/reader_limits.h"
 
@@ -39,10 +38,6 @@ static uint64_t monotonic_ns(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-void procinspect_dump_options_init(procinspect_dump_options *options, size_t struct_size) {
-    pi_options_init(options, struct_size);
 }
 
 procinspect_dump *pi_dump_retain(procinspect_dump *dump) {
@@ -90,36 +85,6 @@ void procinspect_dump_free(procinspect_dump *dump) {
     atomic_fetch_sub(&dump->context->dump_count, 1);
     procinspect_context_free(dump->context);
     free(dump);
-}
-
-/* May this be done, to this process, by this version? */
-static int32_t check(const procinspect_process *process, const procinspect_dump_options *options,
-                     procinspect_error *error) {
-    uint32_t unknown =
-        options->flags &
-        ~(uint32_t)(PROCINSPECT_DUMP_ONLY_CHECK | PROCINSPECT_DUMP_SHARED_WHILE_STOPPED |
-                    PROCINSPECT_DUMP_WITHOUT_DONTDUMP | PROCINSPECT_DUMP_REDACT);
-    if (unknown != 0 || options->reserved != 0)
-        return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
-                            "procinspect_dump_options: flags has unknown bits (0x%x) or reserved "
-                            "is not 0; leave them as _init does.",
-                            (unsigned)unknown);
-    int32_t code = pi_dump_type_check_known(options->type, error);
-    if (code == PROCINSPECT_OK)
-        code = pi_policy_check(process->context, PROCINSPECT_ACTION_DUMP, process->platform, error);
-    if (code != PROCINSPECT_OK)
-        return code;
-    if (!pi_system_is_live(process->context->system))
-        return pi_error_set(error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
-                            "A context with a proc_root of its own can only look; use one without "
-                            "proc_root to take dumps.");
-    if (options->way > PROCINSPECT_DUMP_WAY_LIVE)
-        return pi_error_set(
-            error, PROCINSPECT_ERROR_UNSUPPORTED, 0,
-            "Way %u of taking a dump is not supported by this version; it has "
-            "PROCINSPECT_DUMP_WAY_AUTO (0), HOLD (1), COPY (2), SPOOL (3) and LIVE (4).",
-            (unsigned)options->way);
-    return pi_dump_type_check_supported(options->type, pi_capture_types(), error);
 }
 
 /* The smaller of two limits of which 0 means none. */
@@ -265,18 +230,11 @@ static int32_t capture(procinspect_dump *dump, const procinspect_process *proces
     return code;
 }
 
-static int32_t take_options(const procinspect_dump_options *options,
-                            procinspect_dump_options *known, procinspect_error *error) {
-    return pi_options_take(options, known, sizeof *known,
-                           PI_SIZE_THROUGH(procinspect_dump_options, cancellation),
-                           "procinspect_dump_options", error);
-}
-
 int32_t procinspect_dump_capture(const procinspect_process *process,
                                  const procinspect_dump_options *options, procinspect_dump **dump,
                                  procinspect_error *error) {
     procinspect_dump_options known;
-    int32_t code = take_options(options, &known, error);
+    int32_t code = pi_dump_options_take(options, &known, error);
     if (code != PROCINSPECT_OK)
         return code;
     bool only_check = (known.flags & PROCINSPECT_DUMP_ONLY_CHECK) != 0;
@@ -284,7 +242,7 @@ int32_t procinspect_dump_capture(const procinspect_process *process,
         return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
                             "procinspect_dump_capture: %s is NULL; pass one.",
                             process == NULL ? "process" : "dump");
-    code = check(process, &known, error);
+    code = pi_dump_options_check(process, &known, error);
     if (code == PROCINSPECT_OK && only_check)
         return take_snapshot(process, &known, false, &(uint64_t){0}, NULL, error);
     procinspect_dump *made = NULL;
@@ -361,14 +319,14 @@ int32_t procinspect_dump_estimate_read(const procinspect_process *process,
                                        const procinspect_dump_estimate **estimate,
                                        procinspect_error *error) {
     procinspect_dump_options known;
-    int32_t code = take_options(options, &known, error);
+    int32_t code = pi_dump_options_take(options, &known, error);
     if (code != PROCINSPECT_OK)
         return code;
     if (process == NULL || estimate == NULL)
         return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
                             "procinspect_dump_estimate_read: %s is NULL; pass one.",
                             process == NULL ? "process" : "estimate");
-    code = check(process, &known, error);
+    code = pi_dump_options_check(process, &known, error);
     if (code != PROCINSPECT_OK)
         return code;
     held_estimate *made = calloc(1, sizeof *made);
