@@ -240,14 +240,15 @@ PROCINSPECT_API void procinspect_dump_options_init(procinspect_dump_options *opt
  *
  * With PROCINSPECT_DUMP_ONLY_CHECK *dump stays as it is, and dump may be NULL; 0 says that nothing
  * speaks against a capture. What is checked: arguments, the policy (its authorize callback is
- * asked), that the context is of the running system, type and way, that the
- * least a dump of so many threads takes is within max_dump_bytes, that the memory that the type
- * takes, were it taken now, is within that, and by hold within the context's hold_buffer_bytes,
+ * asked), that the context is of the running system, type and way, that one of the
+ * max_concurrent_dumps could begin now (no place is taken), where max_dump_bytes is set the size,
+ * as procinspect_dump_estimate_read predicts it and in the time that this takes, by hold that the
+ * memory that the type takes, were it taken now, is within the context's hold_buffer_bytes,
  * what the target is (ended, a zombie, a kernel thread, traced by another, another architecture),
  * and whether the kernel lets this process trace it (asked by opening /proc/PID/mem, which takes
- * the right to attach; rules of Yama included). What isn't: max_concurrent_dumps, of which no place
- * is taken; the time that it takes to stop it; a seccomp filter that forbids the host ptrace
- * itself; whether it can be copied; the final size.
+ * the right to attach; rules of Yama included). What isn't: the time that it takes to stop it; a
+ * seccomp filter that forbids the host ptrace itself; whether it can be copied; what the estimate
+ * doesn't count.
  *
  * Errors: INVALID_ARGUMENT, POLICY (dumps not allowed), BUSY (max_concurrent_dumps), NOT_FOUND (a
  * zombie, of which nothing is left to dump), GONE, REPLACED, PERMISSION, TRACED, TOO_LARGE,
@@ -360,10 +361,10 @@ typedef struct procinspect_dump_estimate {
 /*
  * A dry run: predicts the dump that procinspect_dump_capture would take with these options, which
  * may be NULL. Nothing is stopped and none of the target's memory is read: all is as /proc tells it
- * of the running process. It makes the checks of ONLY_CHECK and has its errors; TOO_LARGE names the
- * size of the whole file, where that is above max_dump_bytes. It takes no place of
- * max_concurrent_dumps, and as long as reading the target's page tables twice: some 40 ms for each
- * GiB that exists.
+ * of the running process. It makes the checks of ONLY_CHECK and has its errors but for BUSY;
+ * TOO_LARGE names the size of the whole file, where that is above max_dump_bytes. It takes as long
+ * as reading the target's page tables twice: some 40 ms for each GiB that exists. *estimate is the
+ * caller's, to be freed with procinspect_dump_estimate_free.
  *
  * Of a process that does nothing meanwhile the size is within 2 % of the dump's, as a rule within
  * 1,000 bytes. What it doesn't count: of threads that run, unless the type takes the whole stacks

@@ -29,12 +29,15 @@ extern "C" {
  *                                                    &dryRun=true&redact=true
  *   any                  /api/processes/{id}/profile/start, …/stop   501: there is no profiler
  *
- * with /api/diagnostics/processes and /diagnostics/processes as aliases, HEAD wherever GET is (on
- * /dump it answers what GET would without stopping anything, and names no length), and a slash at
- * the end accepted. {id} is a decimal pid, 0 for the host's own process (404 with another
- * proc_root), -1 for the main site. Segments are percent-decoded; case is ignored in routes, query
- * names, booleans, `all` and `format`. This version answers 501 to a dumpType with other bits than
- * dump.h names and to format=core (and zip where the build left it out). redact=true on a dump is
+ * with /api/diagnostics/processes and /diagnostics/processes as aliases, HEAD wherever GET is, and
+ * a slash at the end accepted. On /dump HEAD stops nothing, names no length, and answers what GET
+ * would, but for what only the attempt tells: such as that the process can't be stopped in time or
+ * can't be copied, or has more memory by then (PROCINSPECT_DUMP_ONLY_CHECK of dump.h).
+ *
+ * {id} is a decimal pid, 0 for the host's own process (404 with another proc_root), -1 for the main
+ * site. Segments are percent-decoded; case is ignored in routes, query names, booleans, `all` and
+ * `format`. This version answers 501 to a dumpType with other bits than dump.h names and to
+ * format=core (and zip where the build left it out). redact=true on a dump is
  * PROCINSPECT_DUMP_REDACT of dump.h.
  *
  * dryRun=true on a dump answers what the dump would be, as JSON (procinspect_json_dump_estimate):

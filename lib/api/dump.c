@@ -55,14 +55,18 @@ static int take_place(procinspect_context *context) {
     return 1;
 }
 
+static int32_t busy(const procinspect_context *context, procinspect_error *error) {
+    return pi_error_set(error, PROCINSPECT_ERROR_BUSY, 0,
+                        "%u dumps are being taken or sent, which is max_concurrent_dumps; try "
+                        "again when one of them is done, or raise that limit.",
+                        (unsigned)context->options.max_concurrent_dumps);
+}
+
 /* The dump has one of those places; its _free gives it back. */
 static int32_t dump_new(procinspect_context *context, procinspect_dump **dump,
                         procinspect_error *error) {
     if (!take_place(context))
-        return pi_error_set(error, PROCINSPECT_ERROR_BUSY, 0,
-                            "%u dumps are being taken or sent, which is max_concurrent_dumps; try "
-                            "again when one of them is done, or raise that limit.",
-                            (unsigned)context->options.max_concurrent_dumps);
+        return busy(context, error);
     procinspect_dump *made = calloc(1, sizeof *made);
     if (made == NULL) {
         atomic_fetch_sub(&context->dump_count, 1);
@@ -74,14 +78,18 @@ static int32_t dump_new(procinspect_context *context, procinspect_dump **dump,
     return PROCINSPECT_OK;
 }
 
-void procinspect_dump_free(procinspect_dump *dump) {
-    if (dump == NULL || atomic_fetch_sub(&dump->references, 1) != 1)
-        return;
+static void free_parts(procinspect_dump *dump) {
     pi_image_free(dump->image);
     pi_support_origin_close(dump->support_origin);
     pi_snapshot_free(dump->snapshot);
     pi_redaction_free(dump->redaction.values);
     free(dump->notes);
+}
+
+void procinspect_dump_free(procinspect_dump *dump) {
+    if (dump == NULL || atomic_fetch_sub(&dump->references, 1) != 1)
+        return;
+    free_parts(dump);
     atomic_fetch_sub(&dump->context->dump_count, 1);
     procinspect_context_free(dump->context);
     free(dump);
@@ -230,6 +238,20 @@ static int32_t capture(procinspect_dump *dump, const procinspect_process *proces
     return code;
 }
 
+/* What a capture would be refused for. Where the size has a limit the dump is predicted for it. */
+static int32_t check_capture(const procinspect_process *process,
+                             const procinspect_dump_options *options, procinspect_error *error) {
+    procinspect_context *context = process->context;
+    if (atomic_load(&context->dump_count) >= context->options.max_concurrent_dumps)
+        return busy(context, error);
+    if (tighter(options->max_dump_bytes, context->options.max_dump_bytes) == 0)
+        return take_snapshot(process, options, false, &(uint64_t){0}, NULL, error);
+    procinspect_dump predicted = {0};
+    int32_t code = capture(&predicted, process, options, true, error);
+    free_parts(&predicted);
+    return code;
+}
+
 int32_t procinspect_dump_capture(const procinspect_process *process,
                                  const procinspect_dump_options *options, procinspect_dump **dump,
                                  procinspect_error *error) {
@@ -244,7 +266,7 @@ int32_t procinspect_dump_capture(const procinspect_process *process,
                             process == NULL ? "process" : "dump");
     code = pi_dump_options_check(process, &known, error);
     if (code == PROCINSPECT_OK && only_check)
-        return take_snapshot(process, &known, false, &(uint64_t){0}, NULL, error);
+        return check_capture(process, &known, error);
     procinspect_dump *made = NULL;
     if (code == PROCINSPECT_OK)
         code = dump_new(process->context, &made, error);
@@ -290,10 +312,7 @@ typedef struct held_estimate {
 } held_estimate;
 
 static void estimate_free(held_estimate *estimate) {
-    pi_image_free(estimate->dump.image);
-    pi_snapshot_free(estimate->dump.snapshot);
-    pi_redaction_free(estimate->dump.redaction.values);
-    free(estimate->dump.notes);
+    free_parts(&estimate->dump);
     free(estimate);
 }
 

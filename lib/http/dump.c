@@ -138,8 +138,8 @@ static procinspect_dump_options dump_options(const pi_http_exchange *exchange,
     return options;
 }
 
-/* A HEAD is refused as the GET would be, stops nothing, and names no size: only a capture knows it.
- */
+/* A HEAD is refused as the GET would be, but for what only the attempt at a capture tells. It stops
+ * nothing, and names no size: that would only be predicted. */
 static int32_t capture_and_answer(pi_http_exchange *exchange, const procinspect_process *process,
                                   const dump_request *request, procinspect_error *error) {
     procinspect_dump_options options = dump_options(exchange, request);

@@ -171,19 +171,31 @@ static void what_is_only_checked_is_not_stopped(void **state) {
     (void)state;
     procinspect_context *context = context_with(PROCINSPECT_ALLOW_DUMP, 1, 0);
     procinspect_process *process = open_process(context, target_pid);
+    wait_until_target_is_idle();
     procinspect_dump *held = capture(process);
+    wait_until_target_is_idle();
+    const uint64_t size = procinspect_dump_size_bytes(held);
     procinspect_dump *dump = (procinspect_dump *)&context;
     procinspect_dump_options options;
     procinspect_error error;
     procinspect_dump_options_init(&options, sizeof options);
     options.flags = PROCINSPECT_DUMP_ONLY_CHECK;
-    /* The one place is taken, and none is asked for. */
-    assert_int_equal(procinspect_dump_capture(process, &options, &dump, &error), 0);
+    assert_int_equal(procinspect_dump_capture(process, &options, &dump, &error),
+                     PROCINSPECT_ERROR_BUSY);
+    procinspect_dump_free(held);
+    for (int i = 0; i < 3; i++) /* takes no place */
+        assert_int_equal(procinspect_dump_capture(process, &options, &dump, &error), 0);
     assert_ptr_equal(dump, &context);
     assert_int_equal(procinspect_dump_capture(process, &options, NULL, &error), 0);
     options.max_dump_bytes = 100;
     assert_int_equal(procinspect_dump_capture(process, &options, NULL, &error),
                      PROCINSPECT_ERROR_TOO_LARGE);
+    /* As an idle process's dump then is, to some hundreds of bytes. */
+    options.max_dump_bytes = size - 2000;
+    assert_int_equal(procinspect_dump_capture(process, &options, NULL, &error),
+                     PROCINSPECT_ERROR_TOO_LARGE);
+    options.max_dump_bytes = size + 2000;
+    assert_int_equal(procinspect_dump_capture(process, &options, NULL, &error), 0);
     options.max_dump_bytes = 0;
     options.type = 2;
     assert_int_equal(procinspect_dump_capture(process, &options, NULL, &error), 0);
@@ -202,7 +214,6 @@ static void what_is_only_checked_is_not_stopped(void **state) {
     options.flags = 0;
     options.reserved = 1;
     assert_refused(process, &options, PROCINSPECT_ERROR_INVALID_ARGUMENT, &error);
-    procinspect_dump_free(held);
     procinspect_process_free(process);
     procinspect_context_free(context);
 }

@@ -147,10 +147,10 @@ static void head_takes_no_place(void **state) {
     procinspect_context_options options = permissive_options();
     options.max_concurrent_dumps = 1;
     procinspect_http *http = make_handler(&options, NULL);
-    http_reply held = request(http, "GET", dump_target(""));
-    assert_int_equal(held.status, 200);
     http_reply head = request(http, "HEAD", dump_target(""));
     assert_int_equal(head.status, 200);
+    http_reply held = request(http, "GET", dump_target(""));
+    assert_int_equal(held.status, 200);
     reply_free(&held);
     reply_free(&head);
     procinspect_http_free(http);
@@ -166,6 +166,7 @@ static void a_response_keeps_its_place_until_it_is_freed(void **state) {
     http_reply second = request(http, "GET", dump_target(""));
     assert_non_null(header_of(&second, "Retry-After"));
     assert_problem(second, 429, "");
+    assert_refused(http, dump_target(""), 429, "max_concurrent_dumps");
     reply_free(&first);
     http_reply third = request(http, "GET", dump_target(""));
     assert_int_equal(third.status, 200);
