@@ -62,7 +62,42 @@ PROCINSPECT_API int32_t procinspect_json_process_list(const procinspect_process_
                                                       const procinspect_json_options *options,
                                                       const procinspect_json **json,
                                                       procinspect_error *error);
-/* Process object. From PROCINSPECT_PROCESS_EVERYTHING. */
+/*
+ * Process object. From PROCINSPECT_PROCESS_EVERYTHING. Its members, and those of
+ * procinspect_process_info that they are made of:
+ *
+ *   id, name, href, machineName, user_name       as in the list
+ *   minidump                href and "/dump"
+ *   parent                  href of parent_pid; "…/-1" where there is none, and where that isn't
+ *                           known (`unavailable` tells them apart)
+ *   children                array of the hrefs of child_pids
+ *   threads, modules        arrays of items, as those of the two lists below
+ *   open_file_handles       array of the names in open_files
+ *   file_name               executable_path
+ *   command_line            command_line
+ *   handle_count            open_file_count
+ *   module_count            modules->count
+ *   thread_count            thread_count
+ *   start_time              start_time_unix_ns
+ *   total_cpu_time          user_cpu_time_ns + kernel_cpu_time_ns
+ *   user_cpu_time           user_cpu_time_ns
+ *   privileged_cpu_time     kernel_cpu_time_ns
+ *   working_set             resident_memory_bytes
+ *   peak_working_set        peak_resident_memory_bytes
+ *   private_memory          data_memory_bytes
+ *   virtual_memory          virtual_memory_bytes
+ *   peak_virtual_memory     peak_virtual_memory_bytes
+ *   paged_memory            swapped_memory_bytes
+ *   paged_system_memory, non_paged_system_memory, peak_paged_memory
+ *                           -1, never available
+ *   time_stamp              the instant at which this text was made
+ *   environment_variables   environment, as procinspect_json_environment has it
+ *   is_scm_site             is_management_site, a boolean
+ *   is_webjob               is_web_job, a boolean
+ *   description             "WebJob: NAME, Type: TYPE" of web_job_name and web_job_type, without
+ *                           ", Type: TYPE" where that is NULL; null where it is no web job
+ *   unavailable             object, member → reason
+ */
 PROCINSPECT_API int32_t procinspect_json_process(const procinspect_process_info *info,
                                                  const procinspect_json_options *options,
                                                  const procinspect_json **json,
@@ -72,7 +107,32 @@ PROCINSPECT_API int32_t procinspect_json_thread_list(const procinspect_thread_li
                                                      const procinspect_json_options *options,
                                                      const procinspect_json **json,
                                                      procinspect_error *error);
-/* Thread object. From PROCINSPECT_THREAD_EVERYTHING. */
+/*
+ * Thread object. From PROCINSPECT_THREAD_EVERYTHING. Its members, and those of
+ * procinspect_thread_info that they are made of:
+ *
+ *   id                           tid
+ *   href                         the process's, "/threads/" and tid
+ *   state                        os_state: "Running" (R), "Wait" (S, D, T, t, I, P), "Terminated"
+ *                                (Z, X, x), "Transition" (K, W), else "Unknown"
+ *   process                      href of pid
+ *   start_address                null, never available
+ *   current_priority             nice
+ *   base_priority                nice; -1 is also a nice value: `unavailable` tells them apart
+ *   priority_level               nice: "TimeCritical" (-20 to -16), "Highest" (to -11),
+ *                                "AboveNormal" (to -6), "Normal" (to 0), "BelowNormal" (to 5),
+ *                                "Lowest" (to 10), "Idle" (to 19)
+ *   start_time                   start_time_unix_ns
+ *   total_processor_time         user_cpu_time_ns + kernel_cpu_time_ns
+ *   user_processor_time          user_cpu_time_ns
+ *   priviledged_processor_time   kernel_cpu_time_ns; Kudu spells it so
+ *   wait_reason                  wait_reason: "Suspended", "ExecutionDelay" (DELAY) or "Unknown";
+ *                                where state isn't "Wait", "Cannot obtain wait reason unless thread
+ *                                is in waiting state"
+ *   name                         name
+ *   os_state                     os_state, a text of one letter
+ *   unavailable                  object, member → reason
+ */
 PROCINSPECT_API int32_t procinspect_json_thread(const procinspect_thread_info *info,
                                                 const procinspect_json_options *options,
                                                 const procinspect_json **json,
@@ -83,7 +143,24 @@ PROCINSPECT_API int32_t procinspect_json_module_list(const procinspect_module_li
                                                      const procinspect_json_options *options,
                                                      const procinspect_json **json,
                                                      procinspect_error *error);
-/* Module object. From PROCINSPECT_MODULE_EVERYTHING. */
+/*
+ * Module object. From PROCINSPECT_MODULE_EVERYTHING. Its members, and those of
+ * procinspect_module_info that they are made of, null where the module has none of it:
+ *
+ *   base_address         base_address, lower-case hex without "0x"
+ *   file_name            file_name
+ *   href                 the process's, "/modules/" and base_address
+ *   file_version         file_version
+ *   file_path            path
+ *   module_memory_size   size_bytes
+ *   file_description     null, never available
+ *   product              package_name
+ *   product_version      package_version
+ *   is_debug             is_debug, a boolean
+ *   language             null, never available
+ *   build_id             build_id, lower-case hex
+ *   unavailable          object, member → reason
+ */
 PROCINSPECT_API int32_t procinspect_json_module(const procinspect_module_info *info,
                                                 const procinspect_json_options *options,
                                                 const procinspect_json **json,
@@ -97,13 +174,21 @@ PROCINSPECT_API int32_t procinspect_json_environment(const procinspect_environme
 /* The report of a dump: the members of procinspect_dump_report by their own names; pause_us, an
  * object that has the pause and its phases in microseconds (total, stop, registers, memory, copy,
  * resume); notes as an array of objects kind ("left_out", "shortened", "unreadable",
- * "thread_not_stopped", "shared", "live", "pause_exceeded", "not_counted"), tid, text. */
+ * "thread_not_stopped", "shared", "live", "pause_exceeded", "not_counted", "redacted"; "other" for
+ * one that this version doesn't know), tid, text. */
 PROCINSPECT_API int32_t procinspect_json_dump_report(const procinspect_dump_report *report,
                                                      const procinspect_json_options *options,
                                                      const procinspect_json **json,
                                                      procinspect_error *error);
-/* The array of its notes alone: what a dump carries as soft errors, in stream type 0x4d7a0004 of
- * Mozilla's readers. */
+/* The estimate of a dump: the members of procinspect_dump_estimate by their own names (pid,
+ * requested_type, effective_type, way, size_bytes, memory_bytes, shared_memory_bytes, thread_count,
+ * module_count, estimated_at_unix_ns), and notes as the report has them. */
+PROCINSPECT_API int32_t procinspect_json_dump_estimate(const procinspect_dump_estimate *estimate,
+                                                       const procinspect_json_options *options,
+                                                       const procinspect_json **json,
+                                                       procinspect_error *error);
+/* The array of a report's notes alone: what a dump carries as soft errors, in stream type
+ * 0x4d7a0004 of Mozilla's readers. */
 PROCINSPECT_API int32_t procinspect_json_dump_soft_errors(const procinspect_dump_report *report,
                                                           const procinspect_json_options *options,
                                                           const procinspect_json **json,
@@ -117,11 +202,6 @@ PROCINSPECT_API int32_t procinspect_json_zip_manifest(const procinspect_zip_mani
                                                       const procinspect_json_options *options,
                                                       const procinspect_json **json,
                                                       procinspect_error *error);
-/* The estimate of a dump, the same way. */
-PROCINSPECT_API int32_t procinspect_json_dump_estimate(const procinspect_dump_estimate *estimate,
-                                                       const procinspect_json_options *options,
-                                                       const procinspect_json **json,
-                                                       procinspect_error *error);
 /* The report of an ended tree: the members of procinspect_kill_report by their own names, is_exact
  * as a boolean; items as an array of objects pid, parent_pid, name, outcome ("not_tried", "ended",
  * "already_gone", "refused", "survived", "escaped"), text. */
