@@ -223,8 +223,9 @@ typedef struct procinspect_process procinspect_process;
  * Opens the process with this pid; 0 is the calling process (NOT_FOUND where the context's
  * proc_root isn't the system that it runs in). Free with procinspect_process_free.
  *
- * Errors: INVALID_ARGUMENT (a negative pid), NOT_FOUND, POLICY (user scope, or the callback refused
- * PROCINSPECT_ACTION_LOOK), PERMISSION, NO_MEMORY, NO_RESOURCES.
+ * Errors: INVALID_ARGUMENT (a negative pid), NOT_FOUND, GONE or REPLACED (it ended while it was
+ * opened), POLICY (user scope, or the callback refused PROCINSPECT_ACTION_LOOK), PERMISSION, IO,
+ * NO_MEMORY, NO_RESOURCES.
  */
 PROCINSPECT_API int32_t procinspect_process_open(const procinspect_context *context, int32_t pid,
                                                  procinspect_process **process,
@@ -235,7 +236,8 @@ PROCINSPECT_API void procinspect_process_free(procinspect_process *process);
 PROCINSPECT_API int32_t procinspect_process_pid(const procinspect_process *process);
 
 /* 0 while the process runs or is a zombie; GONE or REPLACED when it has ended and was waited for.
- */
+ * Any other error (INVALID_ARGUMENT, PERMISSION, IO, NO_MEMORY, NO_RESOURCES: looking takes a
+ * descriptor) tells nothing of the process: it couldn't be looked at. */
 PROCINSPECT_API int32_t procinspect_process_check(const procinspect_process *process,
                                                   procinspect_error *error);
 
