@@ -64,7 +64,7 @@ extern "C" {
  *
  *   400  an id, base, dumpType, format, query value or percent-encoding that doesn't parse
  *   403  the host's policy refuses (POLICY), or the kernel does (PERMISSION); the text says which
- *   404  no such process, thread, module or route; a dump of a zombie
+ *   404  no such process, thread, module or route; a dump or the environment of a zombie
  *   405  the path is there with other methods; Allow lists them
  *   409  a debugger is attached (TRACED), or another process has the number by now (REPLACED)
  *   413  the dump, or the JSON, would be larger than a limit (TOO_LARGE)

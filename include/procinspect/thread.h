@@ -55,7 +55,9 @@ typedef struct procinspect_thread_info {
      * and 15. */
     uint64_t user_cpu_time_ns;
     uint64_t kernel_cpu_time_ns;
-    /* NAME: stat, field 2; at most 15 bytes, as the kernel keeps it. */
+    /* NAME: stat, field 2: at most 15 bytes as a program sets it. A worker of the kernel has what
+     * it works on behind that ("kworker/0:0H-events_highpri"), and repaired text may be longer,
+     * too. */
     const char *name;
     /* Why members that were asked for are not known. */
     const procinspect_unavailable *const *unavailable;
