@@ -87,6 +87,7 @@ pid_t child_start(void (*body)(void)) {
 }
 
 void child_end(pid_t pid) {
+    assert_true(pid > 0); /* else kill(2) takes it for a whole group, or for everybody */
     kill(pid, SIGKILL);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
