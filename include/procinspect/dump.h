@@ -196,18 +196,19 @@ PROCINSPECT_API void procinspect_dump_options_init(procinspect_dump_options *opt
  * the target gets no SIGCHLD for it, and only its waits with __WALL or __WCLONE could see it. While
  * the copy lives the target's first write to each page costs a fault and a page more, and huge
  * pages are split; the copy counts among the target's memory cgroup and its user's processes, and
- * is the kernel's first choice where memory is short. It ends with the last reference to the dump,
- * at max_copy_seconds or max_copy_growth_bytes (context.h; of a target that has ended, all pages
- * are the copy's), or with the calling process; a helper process of that lives as long, with the
- * table of descriptors that the calling process had then, so that one that replaces itself (execve)
- * should free its dumps before. What a copy lacks (MADV_DONTFORK, MADV_WIPEONFORK, private huge
- * pages of hugetlbfs where they are anonymous or below /dev/hugepages) is read while the target
- * stands, up to hold_buffer_bytes. Shared memory (MAP_SHARED) is read when the dump is, and is in
- * the report as shared_memory_bytes. Pages that can't be read then are zero. A target can't be
- * copied, PERMISSION or UNSUPPORTED, where a seccomp filter would judge the call and the caller has
- * no CAP_SYS_ADMIN to suspend it, where its system calls are sent back to it, it has a shadow
- * stack, a userfaultfd that waits for news of forks, or no code to return through; NO_RESOURCES and
- * NO_MEMORY where the fork was refused.
+ * is the kernel's first choice where memory is short, unless the target's oom_score_adj is 1000 as
+ * well; where the cgroup has memory.oom.group set, which ends all of it then, the target goes, too.
+ * It ends with the last reference to the dump, at max_copy_seconds or max_copy_growth_bytes
+ * (context.h; of a target that has ended, all pages are the copy's), or with the calling process; a
+ * helper process of that lives as long, with the table of descriptors that the calling process had
+ * then, so that one that replaces itself (execve) should free its dumps before. What a copy lacks
+ * (MADV_DONTFORK, MADV_WIPEONFORK, private huge pages of hugetlbfs where they are anonymous or
+ * below /dev/hugepages) is read while the target stands, up to hold_buffer_bytes. Shared memory
+ * (MAP_SHARED) is read when the dump is, and is in the report as shared_memory_bytes. Pages that
+ * can't be read then are zero. A target can't be copied, PERMISSION or UNSUPPORTED, where a seccomp
+ * filter would judge the call and the caller has no CAP_SYS_ADMIN to suspend it, where its system
+ * calls are sent back to it, it has a shadow stack, a userfaultfd that waits for news of forks, or
+ * no code to return through; NO_RESOURCES and NO_MEMORY where the fork was refused.
  *
  * By spool it pauses for as long as it takes to write its memory into a file in the context's
  * spool_directory: into the system's file cache mostly, some 0.5 s for 1 GiB, or as slowly as the

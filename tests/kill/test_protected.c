@@ -148,7 +148,8 @@ static int set_up(void **state) {
 
 static int end_bystander(void **state) {
     (void)state;
-    return kill(bystander, SIGKILL) != 0 || waitpid(bystander, NULL, 0) != bystander;
+    return bystander <= 0 || kill(bystander, SIGKILL) != 0 ||
+           waitpid(bystander, NULL, 0) != bystander;
 }
 
 int main(void) {

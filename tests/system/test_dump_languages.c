@@ -106,8 +106,10 @@ static void skip_without(const char *program) {
 }
 
 static void test_cpp(void **state) {
+    static const char program[] = TESTS_BUILD_DIR "/targets/values_cpp";
     (void)state;
-    check_values((const char *const[]){TESTS_BUILD_DIR "/targets/values_cpp", NULL}, 20);
+    skip_without(program);
+    check_values((const char *const[]){program, NULL}, 20);
 }
 
 static void test_go(void **state) {

@@ -152,11 +152,9 @@ static int32_t open_directory(pi_process *process, procinspect_error *error) {
                             "raise the host's limit.",
                             (int)process->pid, strerrordesc_np(os_errno));
     default:
-        return pi_error_set(
-            error, code, os_errno, "Opening the directory of process %d failed: %s.%s",
-            (int)process->pid, strerrordesc_np(os_errno),
-            code == PROCINSPECT_ERROR_NO_RESOURCES ? " Close descriptors or raise the host's limit."
-                                                   : "");
+        return pi_error_set(error, code, os_errno,
+                            "Opening the directory of process %d failed: %s.", (int)process->pid,
+                            strerrordesc_np(os_errno));
     }
 }
 
