@@ -144,6 +144,13 @@ def kernel_thread():
     return None
 
 
+def children_of(pid):
+    """Of all its threads."""
+    folder = f"/proc/{pid}/task"
+    lists = (read_proc(pid, f"task/{tid}/children") for tid in os.listdir(folder))
+    return b" ".join(lists).split()
+
+
 def read_proc(pid, name):
     with open(f"/proc/{pid}/{name}", "rb") as file:
         return file.read()

@@ -1,9 +1,10 @@
-"""The example host as a running process, and curl as its client."""
+"""The example host as a running process, and its clients: curl, and one that takes its time."""
 
 import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -78,6 +79,34 @@ def curl(url, method="GET", headers=(), more=(), timeout_s=REQUEST_TIMEOUT_S):
         header_text = content(header_path).decode("latin-1")
         body = b"" if method == "HEAD" else content(body_path)
         return Answer(result.returncode, header_text, body)
+
+
+class PatientClient:
+    """Asks for something, and takes what comes as it likes: little more is on its way."""
+
+    RECEIVE_BYTES = 16 << 10
+
+    def __init__(self, host, path):
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.RECEIVE_BYTES)
+        self.socket.settimeout(REQUEST_TIMEOUT_S)
+        self.socket.connect(("127.0.0.1", host.port))
+        lines = [f"GET {path} HTTP/1.1", f"Host: {host.authority}"]
+        lines += [f"Authorization: Bearer {host.token}", "Connection: close"]
+        self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        self.stream = self.socket.makefile("rb")
+        header = b""
+        while (line := self.stream.readline()) not in (b"\r\n", b""):
+            header += line
+        self.answer = Answer(0, header.decode("latin-1"), b"")
+
+    def read(self, size=-1):
+        """So many bytes of the body, fewer only at its end; without a size all that is left."""
+        return self.stream.read(size)
+
+    def close(self):
+        self.stream.close()
+        self.socket.close()
 
 
 class Host:

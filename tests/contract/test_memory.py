@@ -7,11 +7,10 @@ import os
 import re
 import resource
 import shutil
-import socket
 import subprocess
 import sys
 
-from contract_case import main, read_proc, wait_until
+from contract_case import children_of, main, read_proc
 from contract_host import Host, Programs
 from contract_memory import FULL, DATA, PRIVATE, LISTS, MemoryCase
 
@@ -52,10 +51,6 @@ def existing_memory(pid):
             else:
                 joined.append(run)
     return joined
-
-
-def children_of(pid):
-    return read_proc(pid, f"task/{pid}/children").split()
 
 
 def bytes_of(pid, area):
@@ -189,25 +184,6 @@ class Memory(MemoryCase):
         self.assert_problem(answer, 500, r"No such file or directory")
         self.assertEqual(host.stop(), (0, ""))
         self.assertIsNone(target.poll())
-
-    def test_clients_that_stall_or_vanish(self):
-        """Eight at once: the target runs, and nothing is left."""
-        target, _ = self.start_memory(80)
-        request = f"GET /api/processes/{target.pid}/dump?dumpType=2 HTTP/1.1\r\n"
-        request += f"Host: 127.0.0.1:{self.host.port}\r\nAuthorization: Bearer {self.host.token}\r\n\r\n"
-        clients = []
-        for _ in range(8):
-            client = socket.create_connection(("127.0.0.1", self.host.port))
-            self.addCleanup(client.close)
-            client.sendall(request.encode())
-            self.assertTrue(client.recv(1000).startswith(b"HTTP/1.1 200"))
-            clients.append(client)
-        self.assertEqual(len(children_of(target.pid)), 8)
-        self.wait_until_asleep(target)
-        for client in clients:
-            client.close()
-        wait_until(lambda: children_of(target.pid) == [], timeout_s=60)
-        self.get_dump(target.pid, FULL)
 
     def test_a_limit_on_the_size_is_413_before_it_is_stopped(self):
         host = Host("--allow", "dump", "--max-dump-bytes", "4000000")
