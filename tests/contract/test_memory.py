@@ -2,6 +2,8 @@
 there, byte for byte, and what must not."""
 
 import array
+import contextlib
+import fcntl
 import json
 import os
 import re
@@ -11,7 +13,7 @@ import subprocess
 import sys
 
 from contract_case import children_of, main, read_proc
-from contract_host import Host, Programs
+from contract_host import Host, PatientClient, Programs
 from contract_memory import FULL, DATA, PRIVATE, LISTS, MemoryCase
 
 PAGE_BYTES = 4096
@@ -20,6 +22,9 @@ IGNORE_INACCESSIBLE = 0x20000  # always set
 TYPES = (0, DATA, FULL, PRIVATE, DATA | FULL, DATA | PRIVATE, FULL | PRIVATE, DATA | FULL | PRIVATE)
 TYPES += (DATA | PRIVATE | LISTS, FULL | LISTS, DATA | FULL | PRIVATE | LISTS)
 WAY_HOLD, WAY_COPY, WAY_SPOOL = 1, 2, 3
+HUGE_PAGES_ALLOWED = "/proc/sys/vm/nr_overcommit_hugepages"
+# More than a test takes: others may begin meanwhile that take one, too.
+HUGE_PAGES_MORE = 8
 NEVER = re.compile(r"\[vvar|\[vsyscall\]")
 
 
@@ -53,6 +58,25 @@ def existing_memory(pid):
     return joined
 
 
+@contextlib.contextmanager
+def more_huge_pages():
+    """Where the kernel and this user's rights permit it, processes get some meanwhile. None is taken
+    from anyone: they are made when they are asked for, and gone with the process."""
+    try:
+        file = open(HUGE_PAGES_ALLOWED, "r+b", buffering=0)
+    except OSError:
+        yield
+        return
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # who puts it back puts back what it was
+        allowed = file.read()
+        os.pwrite(file.fileno(), b"%d" % (int(allowed) + HUGE_PAGES_MORE), 0)
+        try:
+            yield
+        finally:
+            os.pwrite(file.fileno(), allowed, 0)
+
+
 def bytes_of(pid, area):
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as file:
         return os.pread(file.fileno(), area.size, area.start)
@@ -69,12 +93,15 @@ class Memory(MemoryCase):
     host_options = ("--allow", "dump", "--max-dumps", "32")
 
     def get_dump(self, pid, dump_type, host=None):
+        answer = (host or self.host).get(f"/api/processes/{pid}/dump?dumpType={dump_type:#x}")
+        self.assertEqual(answer.status, 200, answer.body[:500])
+        return self.dump_of(answer.body, dump_type)
+
+    def dump_of(self, content, dump_type):
         from minidump_file import Minidump
         from minidump_rules import violations
 
-        answer = (host or self.host).get(f"/api/processes/{pid}/dump?dumpType={dump_type:#x}")
-        self.assertEqual(answer.status, 200, answer.body[:500])
-        dump = Minidump(answer.body)
+        dump = Minidump(content)
         self.assertEqual(violations(dump), [])
         self.assertEqual(dump.header.flags, dump_type | IGNORE_INACCESSIBLE)
         return dump
@@ -159,6 +186,40 @@ class Memory(MemoryCase):
         self.assertEqual(found, existing_memory(target.pid))
         self.assertEqual(children_of(target.pid), [])
         self.assertIsNone(target.poll())
+
+    def start_with_huge_page(self, mebibytes):
+        """The target, and its page of hugetlbfs."""
+        with more_huge_pages():
+            target, areas = self.start_memory(mebibytes)
+        found = [area for area in areas if area.name == "hugetlb"]
+        if not found:
+            self.skipTest(f"no huge page is free, and {HUGE_PAGES_ALLOWED} can't make it so")
+        return target, found[0]
+
+    def test_a_page_of_hugetlbfs_by_hold(self):
+        target, area = self.start_with_huge_page(1)
+        for dump_type in (DATA, FULL, PRIVATE):
+            dump = self.get_dump(target.pid, dump_type)
+            self.assertEqual(json.loads(dump.stream(0x50490001))["way"], WAY_HOLD)
+            self.assert_area(target.pid, dump, dump_type, area)
+
+    def test_a_page_of_hugetlbfs_by_copy(self):
+        """It is written to while the copy lives: where no other is free, the kernel gives it to the
+        writer and takes it from the copy."""
+        target, area = self.start_with_huge_page(80)
+        client = PatientClient(self.host, f"/api/processes/{target.pid}/dump?dumpType={FULL}")
+        self.addCleanup(client.close)
+        self.assertEqual(client.answer.status, 200)
+        self.assertEqual(len(children_of(target.pid)), 1)
+        before = bytes_of(target.pid, area)
+        with open(f"/proc/{target.pid}/mem", "r+b", buffering=0) as file:
+            for start in range(area.start, area.start + area.size, PAGE_BYTES):
+                os.pwrite(file.fileno(), b"written to", start)
+        self.assertFalse(bytes_of(target.pid, area) == before)
+        dump = self.dump_of(client.read(), FULL)
+        self.assertEqual(json.loads(dump.stream(0x50490001))["way"], WAY_COPY)
+        self.assertTrue(before == pattern(area))
+        self.assertTrue(dump.memory_at(area.start, area.size) == before)
 
     def test_what_cannot_be_copied(self):
         """It may not fork: its memory goes into the directory that the host names, or nowhere."""
