@@ -65,8 +65,10 @@ static int end_large(void **state) {
     (void)state;
     if (memory == MAP_FAILED)
         return 0;
-    kill(target_pid, SIGKILL);
     munmap(memory, memory_bytes);
+    if (target_pid <= 0) /* no fork: kill(2) would take that for everybody */
+        return -1;
+    kill(target_pid, SIGKILL);
     return waitpid(target_pid, NULL, 0) == target_pid ? 0 : -1;
 }
 
