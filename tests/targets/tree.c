@@ -338,7 +338,8 @@ int main(int argc, char **argv) {
         stand_ready();
     }
     if (strcmp(argv[2], "forks") == 0) {
-        atomic_store(&history->ready, 1);
+        if (grow() != 0) /* a busy machine may end it before it has another */
+            atomic_store(&history->ready, 1);
         fork_without_pause();
     }
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
