@@ -207,18 +207,22 @@ static _Noreturn void wait_in_vfork(void) {
     stay();
 }
 
+/* At the pace of those that end at once: what nobody waits for keeps its number. */
 static _Noreturn void *fork_in_thread(void *unused) {
     (void)unused;
     wait_for_go();
     for (;;) {
         int next = take_place();
+        bool stays = atomic_fetch_add(&history->alive, 1) < CROWD;
         pid_t pid = fork();
         if (pid == 0) {
             settle(next);
-            if (atomic_fetch_add(&history->alive, 1) < CROWD)
+            if (stays)
                 stay();
             finish();
         }
+        if (!stays)
+            waitpid(pid, NULL, 0);
     }
 }
 
