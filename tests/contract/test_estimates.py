@@ -85,6 +85,7 @@ class Estimates(MemoryCase):
     def test_with_many_threads(self):
         target = self.start_threads(300)
         for dump_type in (0, DATA, FULL, PRIVATE, FULL | LISTS):
+            self.wait_until_asleep(target)  # the stack of one that runs isn't counted
             estimate = self.assert_predicted(target.pid, dump_type)
             self.assertEqual(estimate["thread_count"], 301)
 

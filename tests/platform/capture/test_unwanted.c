@@ -101,6 +101,7 @@ static void by_way(uint32_t way) {
     pi_capture_request request = default_request();
     request.type = PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY;
     request.way = way;
+    assert_beats(&child); /* by then it has touched what it touches */
     for (int round = 0; round < 2; round++) {
         request.leave_out_dontdump = round != 0;
         pi_snapshot *snapshot = capture_process(child.process, &request);
