@@ -265,7 +265,7 @@ static void marked_body(child_board *board) {
     take_mark();
     long copy = fork_without_signal();
     if (copy == 0) {
-        setsid();
+        setpgid(0, 0);
         kill(getpid(), SIGKILL);
     }
     atomic_store(&board->pids[0], (int)copy);

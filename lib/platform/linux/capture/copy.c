@@ -93,12 +93,15 @@ static void make_calls(pi_fork *fork) {
     inject->has_no_frame = true;
     inject->deadline_ns = raw_now_ns() + calls_limit_ns;
     inject->wait = pi_helper_wait_for_child;
-    const uint64_t none[4] = {0}, all_descriptors[4] = {0, UINT32_MAX, CLOSE_RANGE_UNSHARE};
+    /* Not a session: by these the kernel shares out processors (sched_autogroup_enabled), and one
+     * that begins and ends with each copy kept others from theirs for tens of seconds, beside
+     * processes that compute (seen with Linux 6.18). */
+    const uint64_t own_group[4] = {0}, all_descriptors[4] = {0, UINT32_MAX, CLOSE_RANGE_UNSHARE};
     long answer;
     if (pi_inject_begin(inject) != PI_INJECT_OK ||
-        pi_inject_call(inject, SYS_setsid, none, &answer) != PI_INJECT_OK)
+        pi_inject_call(inject, SYS_setpgid, own_group, &answer) != PI_INJECT_OK)
         return;
-    fork->has_own_session = answer > 0;
+    fork->has_own_group = answer == 0;
     if (pi_inject_call(inject, SYS_close_range, all_descriptors, &answer) == PI_INJECT_OK)
         fork->has_own_descriptors = answer == 0;
 }

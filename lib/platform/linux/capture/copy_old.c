@@ -64,7 +64,7 @@ static int32_t field_of(const char *state, int field) {
 
 static bool is_old_copy(const zombie_search *search, int32_t pid) {
     enum {
-        FIELD_SESSION = 6,
+        FIELD_GROUP = 5,
         FIELD_EXIT_SIGNAL = 38,
         FIELD_EXIT_CODE = 52,
         EXIT_STATUS_SHIFT = 8,
@@ -79,8 +79,8 @@ static bool is_old_copy(const zombie_search *search, int32_t pid) {
     int32_t code = field_of(text + at + 2, FIELD_EXIT_CODE);
     if (code == PI_INJECT_ORPHAN_STATUS << EXIT_STATUS_SHIFT)
         return true;
-    /* Where all its children have the mark, copies are told by their sessions, which come later. */
-    bool is_told = search->has_mark ? field_of(text + at + 2, FIELD_SESSION) == pid
+    /* Where all its children have the mark, copies are told by their groups, which come later. */
+    bool is_told = search->has_mark ? field_of(text + at + 2, FIELD_GROUP) == pid
                                     : has_mark(search->fork, pid);
     return code == SIGKILL_CODE && is_told;
 }

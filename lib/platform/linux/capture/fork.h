@@ -56,7 +56,7 @@ typedef struct pi_fork {
     bool copy_stands;         /* it can be read, and ends with us */
     bool has_oom_mark;        /* it is the first to go where memory is short */
     bool has_own_descriptors; /* none, that is */
-    bool has_own_session;     /* signals to the process's group don't reach it */
+    bool has_own_group;       /* signals to the process's group don't reach it */
 
     /* At work. */
     uintptr_t options; /* of ptrace's, that the calls need */
@@ -78,7 +78,7 @@ void pi_copy_find_late(pi_fork *fork);
 
 /* Makes the copy ready to be read, while the process runs: it ends with the helper from here on,
  * its memory shows no trace of the call, and, as far as that can be had in time, it is the first
- * victim where memory is short and has neither descriptors nor a part in the process's session.
+ * victim where memory is short and has neither descriptors nor a part in the process's group.
  * False where it has ended. */
 bool pi_copy_settle(pi_fork *fork);
 
