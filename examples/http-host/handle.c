@@ -53,6 +53,11 @@ void *handle_target(void *host, const char *target, struct MHD_Connection *conne
         return NULL;
     request->query = request->path;
     strsep(&request->query, "?");
+    /* What is behind the '?' in the server's own buffer it would split into arguments, which nobody
+     * asks for, and cut the connection where these are more than its memory holds. */
+    char *arguments = strchr(target, '?');
+    if (arguments != NULL)
+        arguments[1] = '\0';
     return request;
 }
 

@@ -20,7 +20,7 @@ enum {
     CLIENT_TIMEOUT_S = 30, /* a client that moves no byte for this long is given up */
     /* For the request line and headers of one connection: a URL of 1 MiB has room, so that it is
      * the library that says what is wrong with it. Memory is taken only as far as a client fills
-     * it. No more, because the server looks through a query of nothing but '&' once for each. */
+     * it. */
     CONNECTION_MEMORY_BYTES = 1088 << 10,
     /* What the library opens to answer requests, and what is open already. */
     OTHER_DESCRIPTORS = 32

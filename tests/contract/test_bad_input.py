@@ -122,12 +122,18 @@ class BadInput(ContractCase):
         answer = self.raw(b"/" + long, token=False)
         self.assert_problem(answer, 401, "token")
 
+    def test_a_mebibyte_of_arguments(self):
+        empty, named = b"/api/processes?" + b"&" * MIB, b"/api/processes?" + b"a=b&" * (MIB // 4)
+        self.assertEqual(self.raw(empty).status, 200)
+        self.assert_problem(self.raw(empty + b"allUsers=perhaps"), 400, "allUsers")
+        self.assert_problem(self.raw(named), 400, "bytes long")
+        for target in (empty, named):
+            self.assert_problem(self.raw(target, token=False), 401, "token")
+
     def test_more_than_the_server_holds(self):
         """libmicrohttpd refuses these itself, or cuts the connection; the host lives on."""
         for target, more in (
             (b"/" + b"a" * (4 * MIB), b""),
-            (b"/api/processes?" + b"&" * MIB, b""),
-            (b"/api/processes?" + b"a=b&" * (MIB // 4), b""),
             (b"/api/processes", b"X-Long: " + b"a" * (4 * MIB) + b"\r\n"),
             (b"/api/processes", b"A: b\r\n" * 200000),
             (b"/api/processes", b"Cookie: " + b"a=b; " * 250000 + b"\r\n"),
