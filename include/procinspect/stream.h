@@ -145,9 +145,9 @@ PROCINSPECT_API int32_t procinspect_stream_push(procinspect_stream *stream,
  * caller's. It never raises SIGPIPE: a closed reader is an IO error with EPIPE, a full disk one
  * with ENOSPC. A cancellation ends it also while it waits for a slow reader.
  *
- * From 4 MiB on a second thread takes turns with the calling one, where the system has one to give:
- * one reads while the other writes. It has all signals blocked, calls nothing of the host's, and
- * has ended when this returns; the two take 512 KiB.
+ * From 4 MiB on a second thread reads ahead while the calling one writes, where the system has one
+ * to give. It has all signals blocked, calls nothing of the host's, and has ended when this returns;
+ * the two take 1 MiB.
  * Errors: INVALID_ARGUMENT, CANCELLED, IO (os_errno says how), NO_MEMORY.
  */
 PROCINSPECT_API int32_t procinspect_stream_write_to_descriptor(procinspect_stream *stream,

@@ -23,6 +23,8 @@ enum { CANCELLATION_POLL_MS = 50 };
 /* What is left of the stream from which on a second thread is worth its start. */
 enum { LEAST_BYTES_FOR_TWO = 4 * 1024 * 1024 };
 
+enum { MOST_PARTS = 4 };
+
 typedef struct destination {
     int descriptor;
     int is_socket;
@@ -144,110 +146,125 @@ static int32_t write_part(const destination *to, const unsigned char *bytes, siz
 }
 
 /*
- * The stream on its way into the descriptor, part by part. Two threads take turns: while one writes
- * its part the other reads the next one, so that it takes as long as the slower of both, not as
- * long as both together.
+ * The stream on its way into the descriptor, part by part: a second thread reads ahead while the
+ * calling one writes, so that it takes as long as the slower of both, not as long as both together.
+ * It is several parts ahead, because a thread that waits takes a moment to wake, on a virtual
+ * machine as long as a part: neither may have to wait for the other at each.
  */
 typedef struct relay {
     procinspect_stream *stream;
-    const destination *to;
-    size_t capacity; /* of each thread's buffer */
-
-    pthread_mutex_t reading;
-    uint64_t read_count; /* parts; under `reading` */
+    unsigned char *parts[MOST_PARTS];
+    size_t part_count; /* 1: nobody reads ahead */
+    size_t capacity;   /* of each part */
 
     pthread_mutex_t lock;
     pthread_cond_t has_moved;
-    uint64_t written_count; /* parts; under the lock, and the rest, too */
-    bool has_ended;
-    procinspect_error failure; /* of the first part that failed; code 0 for none */
+    uint64_t read_count; /* of parts; under the lock, and the rest, too */
+    uint64_t written_count;
+    bool writer_has_ended;
+    size_t lengths[MOST_PARTS]; /* 0: the end, or the failure */
+    procinspect_error failure;  /* of reading; code 0 for none */
 } relay;
 
-typedef struct relay_thread {
-    relay *all;
-    unsigned char *buffer;
-    int write_errno; /* what its own write failed with, for it may have raised a signal */
-    pthread_t thread;
-} relay_thread;
-
-static uint64_t read_next(relay_thread *self, size_t *length, procinspect_error *failure) {
-    relay *all = self->all;
+static void read_part(relay *all, size_t at, size_t *length, procinspect_error *failure) {
     *length = 0;
-    pthread_mutex_lock(&all->reading);
-    uint64_t number = all->read_count++;
-    pi_stream_next(all->stream, self->buffer, all->capacity, length, failure);
-    pthread_mutex_unlock(&all->reading);
-    return number;
+    pi_stream_next(all->stream, all->parts[at], all->capacity, length, failure);
 }
 
-/* Once it is the part's turn; false where that never comes. */
-static bool take_turn(relay *all, uint64_t number) {
+/* Once a part is free; false where nobody writes any more. */
+static bool wait_for_free_part(relay *all, size_t *at) {
     pthread_mutex_lock(&all->lock);
-    while (!all->has_ended && all->written_count != number)
+    while (!all->writer_has_ended && all->read_count - all->written_count == all->part_count)
         pthread_cond_wait(&all->has_moved, &all->lock);
-    bool has_ended = all->has_ended;
+    *at = all->read_count % all->part_count;
+    bool has_ended = all->writer_has_ended;
     pthread_mutex_unlock(&all->lock);
     return !has_ended;
 }
 
-static void give_turn(relay *all, bool is_last, const procinspect_error *failure) {
-    pthread_mutex_lock(&all->lock);
-    all->written_count++;
-    all->has_ended = is_last;
-    all->failure = *failure;
-    pthread_cond_signal(&all->has_moved);
-    pthread_mutex_unlock(&all->lock);
-}
-
-static void *pass_parts(void *user) {
-    relay_thread *self = user;
-    relay *all = self->all;
-    for (bool is_last = false; !is_last;) {
-        size_t length;
+static void *read_ahead(void *user) {
+    relay *all = user;
+    size_t at, length = 1;
+    while (length != 0 && wait_for_free_part(all, &at)) {
         procinspect_error failure = {0};
-        uint64_t number = read_next(self, &length, &failure);
-        if (!take_turn(all, number))
-            break;
-        if (failure.code == PROCINSPECT_OK && length != 0 &&
-            write_part(all->to, self->buffer, length, &all->stream->position_bytes, &failure) !=
-                PROCINSPECT_OK)
-            self->write_errno = failure.os_errno;
-        is_last = failure.code != PROCINSPECT_OK || length == 0;
-        give_turn(all, is_last, &failure);
+        read_part(all, at, &length, &failure);
+        pthread_mutex_lock(&all->lock);
+        all->lengths[at] = length;
+        all->failure = failure;
+        all->read_count++;
+        pthread_cond_signal(&all->has_moved);
+        pthread_mutex_unlock(&all->lock);
     }
     return NULL;
 }
 
-/* The calling thread, and another one where there is enough to do and the system has one to give.
- * *write_errno is the calling thread's. */
-static void pass_all(relay *all, unsigned char *buffer, int *write_errno) {
-    relay_thread own = {.all = all, .buffer = buffer}, other = {.all = all};
-    int64_t size = all->stream->size_bytes;
-    if (size >= 0 && (uint64_t)size - all->stream->position_bytes >= LEAST_BYTES_FOR_TWO)
-        other.buffer = malloc(all->capacity);
-    bool has_other = other.buffer != NULL && pi_thread_start(&other.thread, pass_parts, &other);
-    pass_parts(&own);
-    if (has_other)
-        pthread_join(other.thread, NULL);
-    free(other.buffer);
-    *write_errno = own.write_errno;
+static size_t wait_for_part(relay *all, size_t *length, procinspect_error *failure) {
+    pthread_mutex_lock(&all->lock);
+    while (all->read_count == all->written_count)
+        pthread_cond_wait(&all->has_moved, &all->lock);
+    size_t at = all->written_count % all->part_count;
+    *length = all->lengths[at];
+    if (*length == 0)
+        *failure = all->failure;
+    pthread_mutex_unlock(&all->lock);
+    return at;
 }
 
-static int32_t write_rest(procinspect_stream *stream, const destination *to, int *write_errno,
+static void give_back_part(relay *all, bool has_ended) {
+    pthread_mutex_lock(&all->lock);
+    all->written_count++;
+    all->writer_has_ended = has_ended;
+    pthread_cond_signal(&all->has_moved);
+    pthread_mutex_unlock(&all->lock);
+}
+
+static void write_parts(relay *all, const destination *to, procinspect_error *failure) {
+    for (bool has_ended = false; !has_ended;) {
+        size_t at = 0, length;
+        if (all->part_count == 1)
+            read_part(all, at, &length, failure);
+        else
+            at = wait_for_part(all, &length, failure);
+        has_ended = length == 0 ||
+                    write_part(to, all->parts[at], length, &all->stream->position_bytes, failure) !=
+                        PROCINSPECT_OK;
+        give_back_part(all, has_ended);
+    }
+}
+
+/* More parts than one where there is enough to do, and as many as there is memory for. */
+static void add_parts(relay *all) {
+    const procinspect_stream *stream = all->stream;
+    all->part_count = 1;
+    if (stream->size_bytes < 0 ||
+        (uint64_t)stream->size_bytes - stream->position_bytes < LEAST_BYTES_FOR_TWO)
+        return;
+    while (all->part_count < MOST_PARTS &&
+           (all->parts[all->part_count] = malloc(all->capacity)) != NULL)
+        all->part_count++;
+}
+
+static int32_t write_rest(procinspect_stream *stream, const destination *to,
                           procinspect_error *failure) {
-    relay all = {.stream = stream, .to = to};
-    unsigned char *buffer = pi_stream_part_buffer(stream, &all.capacity, failure);
-    if (buffer == NULL)
-        return PROCINSPECT_ERROR_NO_MEMORY;
-    pthread_mutex_init(&all.reading, NULL);
+    pthread_t reader;
+    relay all = {.stream = stream};
+    all.parts[0] = pi_stream_part_buffer(stream, &all.capacity, failure);
+    if (all.parts[0] == NULL)
+        return failure->code;
+    add_parts(&all);
     pthread_mutex_init(&all.lock, NULL);
     pthread_cond_init(&all.has_moved, NULL);
-    pass_all(&all, buffer, write_errno);
+    if (all.part_count > 1 && pi_thread_start(&reader, read_ahead, &all)) {
+        write_parts(&all, to, failure);
+        pthread_join(reader, NULL);
+    } else {
+        all.part_count = 1;
+        write_parts(&all, to, failure);
+    }
     pthread_cond_destroy(&all.has_moved);
     pthread_mutex_destroy(&all.lock);
-    pthread_mutex_destroy(&all.reading);
-    free(buffer);
-    *failure = all.failure;
+    for (size_t i = 0; i < MOST_PARTS; i++)
+        free(all.parts[i]);
     return failure->code;
 }
 
@@ -262,10 +279,9 @@ int32_t procinspect_stream_write_to_descriptor(procinspect_stream *stream, int32
     int32_t code = destination_open(&to, descriptor, stream->cancellation, &failure);
     if (code == PROCINSPECT_OK) {
         signal_guard guard;
-        int write_errno = 0;
         guard_begin(&guard);
-        code = write_rest(stream, &to, &write_errno, &failure);
-        guard_end(&guard, write_errno);
+        code = write_rest(stream, &to, &failure);
+        guard_end(&guard, failure.os_errno);
     }
     return code == PROCINSPECT_OK ? code : pi_stream_fail(stream, &failure, error);
 }
