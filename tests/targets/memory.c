@@ -136,9 +136,8 @@ static void huge(void) {
     tell("huge", at, HUGE, fill(at, HUGE), FULL | PRIVATE);
     tell("huge-untouched", at + HUGE, HUGE, 0, NOWHERE);
     at = mmap(NULL, HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
-    /* To the kernel it is a copied page of a file without a name, as with memfd. */
     if (at != MAP_FAILED)
-        tell("hugetlb", at, HUGE, fill(at, HUGE), FULL | DATA);
+        tell("hugetlb", at, HUGE, fill(at, HUGE), FULL | PRIVATE);
 }
 
 /* A page that nobody fills: to read it is to wait for ever. */

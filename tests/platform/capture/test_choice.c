@@ -165,6 +165,26 @@ static void test_private_memory(void **state) {
     close(table);
 }
 
+/* The kernel has a file for them, that has neither a path nor another user. */
+static void test_anonymous_huge_pages(void **state) {
+    static const char maps[] = "200000-400000 rw-p 00000000 00:0f 7 /anon_hugepage (deleted)\n"
+                               "400000-401000 rw-p 00000000 00:00 0 \n"
+                               "600000-800000 r--p 00000000 00:0f 8 /anon_hugepage (deleted)\n"
+                               "800000-a00000 rw-s 00000000 00:0f 9 /anon_hugepage (deleted)\n"
+                               "a00000-c00000 rw-p 00000000 00:10 7 /dev/hugepages/data\n";
+    (void)state;
+    int table = new_table();
+    set_pages(table, 0x200000, 513, PRESENT);
+    set_pages(table, 0x600000, 512, PRESENT);
+    set_pages(table, 0x800000, 512, PRESENT);
+    set_pages(table, 0xa00000, 512, PRESENT);
+    pi_choice choice = choose(PRIVATE, maps, table);
+    CHOSEN(&choice, 0x200000, 513);
+    choice = choose(DATA, maps, table);
+    CHOSEN(&choice, 0xa00000, 512);
+    close(table);
+}
+
 /* --- What is in it in any case, and what in none --- */
 
 static void test_always_and_never(void **state) {
@@ -334,6 +354,7 @@ int main(void) {
         cmocka_unit_test(test_data_segments),
         cmocka_unit_test(test_no_bss_behind_what_is_only_read),
         cmocka_unit_test(test_private_memory),
+        cmocka_unit_test(test_anonymous_huge_pages),
         cmocka_unit_test(test_always_and_never),
         cmocka_unit_test(test_overlapping_unsorted_and_huge),
         cmocka_unit_test(test_as_many_mappings_as_a_process_may_have),

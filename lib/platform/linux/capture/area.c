@@ -108,8 +108,8 @@ static bool read_line(const char *at, const char *end, pi_area *area) {
     area->kind = kind_of(at, end, is_file, (permissions & PI_MAPPING_SHARED) != 0);
     area->has_name = at != end;
     area->is_heap = begins_with(at, end, "[heap]");
-    area->is_huge =
-        begins_with(at, end, "/anon_hugepage") || begins_with(at, end, "/dev/hugepages/");
+    area->is_anonymous_huge = begins_with(at, end, "/anon_hugepage");
+    area->is_huge = area->is_anonymous_huge || begins_with(at, end, "/dev/hugepages/");
     return true;
 }
 

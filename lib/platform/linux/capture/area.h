@@ -31,7 +31,8 @@ typedef struct pi_area {
     pi_area_kind kind;
     bool has_name; /* there is a text behind the numbers */
     bool is_heap;
-    bool is_huge; /* pages of hugetlbfs, as far as the name tells */
+    bool is_huge;           /* pages of hugetlbfs, as far as the name tells */
+    bool is_anonymous_huge; /* those of MAP_ANONYMOUS | MAP_HUGETLB, which the kernel has a file for */
 } pi_area;
 
 /*

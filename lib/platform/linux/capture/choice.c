@@ -75,17 +75,24 @@ static bool is_private(const pi_area *area) {
     return !may_all(area, PI_MAPPING_SHARED);
 }
 
+static bool is_private_memory(const pi_area *area) {
+    return is_private(area) && (area->kind == PI_AREA_ANONYMOUS || area->is_anonymous_huge);
+}
+
+static bool is_private_of_file(const pi_area *area) {
+    return is_private(area) && !area->is_anonymous_huge &&
+           (area->kind == PI_AREA_FILE || area->kind == PI_AREA_SHARED_MEMORY);
+}
+
 /* Memory that programs share through a file of no disk is no module's data. */
 static bool is_data_of_file(const pi_area *area) {
     return may_all(area, PI_MAPPING_WRITE) &&
-           (area->kind == PI_AREA_FILE ||
-            (area->kind == PI_AREA_SHARED_MEMORY && is_private(area)));
+           (area->kind == PI_AREA_FILE || is_private_of_file(area));
 }
 
 /* What the dynamic linker has written to and then made read-only again (RELRO). */
 static bool may_be_relocated(const pi_area *area) {
-    return (area->kind == PI_AREA_FILE || area->kind == PI_AREA_SHARED_MEMORY) &&
-           is_private(area) && may_all(area, PI_MAPPING_READ) && !may_all(area, PI_MAPPING_WRITE) &&
+    return is_private_of_file(area) && may_all(area, PI_MAPPING_READ) && !may_all(area, PI_MAPPING_WRITE) &&
            !may_all(area, PI_MAPPING_EXECUTE);
 }
 
@@ -101,8 +108,7 @@ static area_share share_of(uint32_t type, const pi_area *area, uint64_t data_end
     if ((type & PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY) != 0)
         return SHARE_PAGES;
     if ((type & PROCINSPECT_DUMP_TYPE_WITH_PRIVATE_READ_WRITE_MEMORY) != 0 &&
-        area->kind == PI_AREA_ANONYMOUS && is_private(area) &&
-        may_all(area, PI_MAPPING_READ | PI_MAPPING_WRITE))
+        is_private_memory(area) && may_all(area, PI_MAPPING_READ | PI_MAPPING_WRITE))
         return SHARE_PAGES;
     if ((type & PROCINSPECT_DUMP_TYPE_WITH_DATA_SEGS) == 0)
         return SHARE_NOTHING;
