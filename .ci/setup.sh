@@ -47,6 +47,10 @@ need_for_tests() {
     need libcmocka-dev library cmocka
     need libproc2-dev library libproc2
     need musl-tools command -v musl-gcc
+    # Programs in these languages are dumped.
+    need golang-go command -v go
+    need nodejs command -v node
+    need default-jre-headless command -v java
     need python3-psutil /usr/bin/python3 -c 'import psutil'
 }
 
