@@ -93,6 +93,17 @@ uint32_t stream_at(const laid_out *file, uint32_t type, uint32_t *size_bytes) {
     return found;
 }
 
+uint64_t first_entry_at(const laid_out *file, uint32_t type, uint32_t entry_bytes, uint64_t count) {
+    enum { HEADER_BYTES = 16 };
+    uint32_t size, at = stream_at(file, type, &size);
+    assert_true(at != 0 && at % 8 == 0);
+    assert_int_equal(size, HEADER_BYTES + entry_bytes * count);
+    assert_int_equal(u32_at(file, at), HEADER_BYTES);
+    assert_int_equal(u32_at(file, at + 4), entry_bytes);
+    assert_int_equal(u64_at(file, at + 8), count);
+    return at + HEADER_BYTES;
+}
+
 void assert_string(const laid_out *file, uint32_t rva, const char *text) {
     size_t length = strlen(text);
     assert_int_equal(rva % 4, 0);

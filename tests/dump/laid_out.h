@@ -38,6 +38,10 @@ uint64_t u64_at(const laid_out *file, uint64_t position);
 /* Where a stream is, its size in *size_bytes; 0 where there is none. */
 uint32_t stream_at(const laid_out *file, uint32_t type, uint32_t *size_bytes);
 
+/* Where such a stream's first entry is, its header of 16 bytes checked: its own length, an entry's,
+ * and `count`, as 64 bits or as 32 and a 0. */
+uint64_t first_entry_at(const laid_out *file, uint32_t type, uint32_t entry_bytes, uint64_t count);
+
 /* The string at this position is this text, which is ASCII. */
 void assert_string(const laid_out *file, uint32_t rva, const char *text);
 

@@ -28,18 +28,6 @@ static laid_out with_handles(pi_snapshot *snapshot, pi_handle_snapshot *handles,
     return lay_out(snapshot);
 }
 
-/* The stream, its header checked for `count` handles. */
-static uint32_t stream_of(const laid_out *file, uint32_t count) {
-    uint32_t size, at = stream_at(file, PI_STREAM_HANDLE_DATA, &size);
-    assert_true(at != 0 && at % 8 == 0);
-    assert_int_equal(size, 16 + 32 * count);
-    assert_int_equal(u32_at(file, at), 16);
-    assert_int_equal(u32_at(file, at + 4), 32);
-    assert_int_equal(u32_at(file, at + 8), count);
-    assert_int_equal(u32_at(file, at + 12), 0);
-    return at;
-}
-
 static void every_member_at_its_place(void **state) {
     (void)state;
     fake_memory memory;
@@ -54,7 +42,7 @@ static void every_member_at_its_place(void **state) {
     handles[2].is_inherited = 1;
     static const uint32_t accesses[] = {0x1, 0x2, 0x3, 0x5, 0};
     laid_out file = with_handles(&snapshot, handles, 5);
-    uint32_t at = stream_of(&file, 5) + 16;
+    uint64_t at = first_entry_at(&file, PI_STREAM_HANDLE_DATA, 32, 5);
     for (unsigned i = 0; i < 5; i++, at += 32) {
         assert_int_equal(u64_at(&file, at), handles[i].number);
         assert_string(&file, u32_at(&file, at + 8), handles[i].type.data);
@@ -74,7 +62,7 @@ static void one_that_has_nothing_open(void **state) {
     fake_memory memory;
     pi_snapshot snapshot = bare_snapshot(&memory);
     laid_out file = with_handles(&snapshot, NULL, 0);
-    stream_of(&file, 0);
+    first_entry_at(&file, PI_STREAM_HANDLE_DATA, 32, 0);
     laid_out_free(&file);
 }
 
@@ -102,7 +90,7 @@ static void a_type_is_written_once(void **state) {
     for (size_t i = 0; i < COUNT; i++)
         handles[i] = handle(i, PI_ACCESS_READ, i % 2 == 0 ? "socket" : "file", "");
     laid_out file = with_handles(&snapshot, handles, COUNT);
-    uint32_t at = stream_of(&file, COUNT) + 16;
+    uint64_t at = first_entry_at(&file, PI_STREAM_HANDLE_DATA, 32, COUNT);
     for (uint32_t i = 2; i < COUNT; i++)
         assert_int_equal(u32_at(&file, at + 32 * i + 8), u32_at(&file, at + 32 * (i % 2) + 8));
     assert_string(&file, u32_at(&file, at + 8), "socket");
@@ -123,7 +111,7 @@ static void more_types_than_are_remembered(void **state) {
         handles[i] = handle(i, 0, types[i], "x");
     }
     laid_out file = with_handles(&snapshot, handles, COUNT);
-    uint32_t at = stream_of(&file, COUNT) + 16;
+    uint64_t at = first_entry_at(&file, PI_STREAM_HANDLE_DATA, 32, COUNT);
     for (uint32_t i = 0; i < COUNT; i++)
         assert_string(&file, u32_at(&file, at + 32 * i + 8), types[i]);
     laid_out_free(&file);

@@ -18,17 +18,6 @@ static laid_out with_regions(pi_snapshot *snapshot, pi_region_snapshot *regions,
     return lay_out(snapshot);
 }
 
-/* The stream, its header checked for `count` regions. */
-static uint32_t stream_of(const laid_out *file, uint64_t count) {
-    uint32_t size, at = stream_at(file, PI_STREAM_MEMORY_INFO_LIST, &size);
-    assert_true(at != 0 && at % 8 == 0);
-    assert_int_equal(size, 16 + 48 * count);
-    assert_int_equal(u32_at(file, at), 16);
-    assert_int_equal(u32_at(file, at + 4), 48);
-    assert_int_equal(u64_at(file, at + 8), count);
-    return at;
-}
-
 static void every_member_at_its_place(void **state) {
     (void)state;
     static const struct {
@@ -52,7 +41,7 @@ static void every_member_at_its_place(void **state) {
             .access = cases[i].access,
             .kind = cases[i].kind};
     laid_out file = with_regions(&snapshot, regions, COUNT);
-    uint32_t at = stream_of(&file, COUNT) + 16;
+    uint64_t at = first_entry_at(&file, PI_STREAM_MEMORY_INFO_LIST, 48, COUNT);
     for (unsigned i = 0; i < COUNT; i++, at += 48) {
         assert_int_equal(u64_at(&file, at), regions[i].range.address);
         assert_int_equal(u64_at(&file, at + 8), regions[i].allocation_address);
@@ -76,7 +65,7 @@ static void as_many_as_a_process_can_have(void **state) {
     for (uint64_t i = 0; i < COUNT; i++)
         regions[i] = (pi_region_snapshot){.range = {0x10000 + 0x2000 * i, 0x1000}, .access = R};
     laid_out file = with_regions(&snapshot, regions, COUNT);
-    uint32_t at = stream_of(&file, COUNT) + 16;
+    uint64_t at = first_entry_at(&file, PI_STREAM_MEMORY_INFO_LIST, 48, COUNT);
     for (uint32_t i = 0; i < COUNT; i++)
         assert_int_equal(u64_at(&file, at + 48 * i), regions[i].range.address);
     laid_out_free(&file);
@@ -88,7 +77,7 @@ static void none_at_all(void **state) {
     fake_memory memory;
     pi_snapshot snapshot = bare_snapshot(&memory);
     laid_out file = with_regions(&snapshot, NULL, 0);
-    stream_of(&file, 0);
+    first_entry_at(&file, PI_STREAM_MEMORY_INFO_LIST, 48, 0);
     laid_out_free(&file);
 }
 

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,6 +139,21 @@ void assert_capture_fails(const pi_process *process, const pi_capture_request *r
         fail_msg("%d instead of %d with \"%s\": %s", result, code, text, error.message);
     assert_int_equal(error.code, code);
     assert_ptr_equal(snapshot, untouched);
+}
+
+void run_as_init_of_a_namespace(child_board *board, void (*body)(child_board *board)) {
+    if (unshare(CLONE_NEWPID) != 0)
+        _exit(97);
+    pid_t init = fork();
+    if (init < 0)
+        _exit(98);
+    if (init == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        body(board);
+    }
+    atomic_store(&board->pids[0], init);
+    waitpid(init, NULL, 0);
+    _exit(96);
 }
 
 void become_nobody(void) {

@@ -52,6 +52,10 @@ void skip_unless_children_can_be_traced(void);
 /* Yama's ptrace_scope, 0 where it lets this user do without; children name us as their tracer. */
 int yama_restricts(void);
 
+/* For a child: runs `body` as init of a pid namespace, whose number in the test's is pids[0]. Takes
+ * root. */
+void run_as_init_of_a_namespace(child_board *board, void (*body)(child_board *board));
+
 /* In a process of its own: an ordinary user from now on. */
 void become_nobody(void);
 /* Runs `check` in a process of an ordinary user's; the test fails unless it returns. */

@@ -267,18 +267,7 @@ static void a_stopped_target_stays_stopped(void **state) {
 }
 
 static void namespace_body(child_board *board) {
-    if (unshare(CLONE_NEWPID) != 0)
-        _exit(97);
-    pid_t init = fork();
-    if (init < 0)
-        _exit(98);
-    if (init == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        every_call_body(board);
-    }
-    atomic_store(&board->pids[0], init);
-    waitpid(init, NULL, 0);
-    _exit(96);
+    run_as_init_of_a_namespace(board, every_call_body);
 }
 
 static void the_init_of_a_namespace(void **state) {

@@ -305,18 +305,7 @@ static void test_a_process_in_state_d_is_given_up(void **state) {
 /* --- Its place among processes --- */
 
 static void namespace_body(child_board *board) {
-    if (unshare(CLONE_NEWPID) != 0)
-        _exit(97);
-    pid_t init = fork();
-    if (init < 0)
-        _exit(98);
-    if (init == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        writing_body(board);
-    }
-    atomic_store(&board->pids[0], init);
-    waitpid(init, NULL, 0);
-    _exit(96);
+    run_as_init_of_a_namespace(board, writing_body);
 }
 
 static void test_the_init_of_a_namespace(void **state) {
