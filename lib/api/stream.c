@@ -65,8 +65,11 @@ int32_t pi_stream_next(procinspect_stream *stream, void *buffer, size_t capacity
     size_t taken = 0;
     if (failure.code == PROCINSPECT_OK && pi_cancellation_is_requested(stream->cancellation))
         pi_error_cancelled(&failure);
-    if (failure.code == PROCINSPECT_OK)
-        stream->source->read(stream->source, buffer, capacity, &taken, &failure);
+    pi_stream_source *source = stream->source;
+    if (failure.code == PROCINSPECT_OK && source->read_at != NULL)
+        source->read_at(source, stream->position_bytes, buffer, capacity, &taken, &failure);
+    else if (failure.code == PROCINSPECT_OK)
+        source->read(source, buffer, capacity, &taken, &failure);
     if (failure.code != PROCINSPECT_OK)
         return pi_stream_fail(stream, &failure, error);
     *length = taken;

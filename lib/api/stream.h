@@ -9,9 +9,13 @@
  * dump. A source keeps its own state; whoever implements one begins its struct with this.
  */
 typedef struct pi_stream_source {
-    /* The next bytes, up to capacity (not 0); *length 0 only at the end. */
+    /* One of both. The next bytes, up to capacity (not 0); *length 0 only at the end. */
     int32_t (*read)(struct pi_stream_source *source, void *buffer, size_t capacity, size_t *length,
                     procinspect_error *error);
+    /* Or, where the stream's size is known, those at this offset, as many as there are up to
+     * capacity; by several threads at once. */
+    int32_t (*read_at)(const struct pi_stream_source *source, uint64_t offset_bytes, void *buffer,
+                       size_t capacity, size_t *length, procinspect_error *error);
     void (*release)(struct pi_stream_source *source); /* frees the source itself too */
     /* As procinspect_stream_progress; NULL where the stream's own size is known and says it. */
     void (*progress)(const struct pi_stream_source *source, uint64_t *done_bytes,

@@ -20,10 +20,11 @@
 /* How soon a cancellation is noticed while a slow reader is waited for. */
 enum { CANCELLATION_POLL_MS = 50 };
 
-/* What is left of the stream from which on a second thread is worth its start. */
-enum { LEAST_BYTES_FOR_TWO = 4 * 1024 * 1024 };
+/* What is left of the stream from which on other threads are worth their start. */
+enum { LEAST_BYTES_IN_PARALLEL = 4 * 1024 * 1024 };
 
-enum { MOST_PARTS = 4 };
+/* Of a copy of a process reading takes longer than writing: twice as long, with page cache. */
+enum { READERS = 2, MOST_PARTS = 4 };
 
 typedef struct destination {
     int descriptor;
@@ -145,126 +146,145 @@ static int32_t write_part(const destination *to, const unsigned char *bytes, siz
     return code;
 }
 
+/* A stretch of the stream on its way into the descriptor. */
+typedef struct relay_part {
+    unsigned char *bytes;
+    size_t length;
+    procinspect_error failure; /* of reading; code 0 for none */
+    bool is_read;              /* under the lock of the relay */
+} relay_part;
+
 /*
- * The stream on its way into the descriptor, part by part: a second thread reads ahead while the
- * calling one writes, so that it takes as long as the slower of both, not as long as both together.
- * It is several parts ahead, because a thread that waits takes a moment to wake, on a virtual
- * machine as long as a part: neither may have to wait for the other at each.
+ * Other threads read ahead while the calling one writes, so that it takes as long as the slower of
+ * both, not as long as both together. They are several parts ahead, because a thread that waits
+ * takes a moment to wake, on a virtual machine as long as a part: none may have to wait for another
+ * at each.
  */
 typedef struct relay {
     procinspect_stream *stream;
-    unsigned char *parts[MOST_PARTS];
-    size_t part_count; /* 1: nobody reads ahead */
-    size_t capacity;   /* of each part */
+    size_t capacity; /* of a part */
+    uint64_t begin_bytes;
+    uint64_t number_of_parts; /* in all; they come by turns into those that there are */
+    relay_part parts[MOST_PARTS];
+    size_t part_count;
 
     pthread_mutex_t lock;
-    pthread_cond_t has_moved;
-    uint64_t read_count; /* of parts; under the lock, and the rest, too */
+    pthread_cond_t has_read;
+    pthread_cond_t has_written;
+    uint64_t begun_count; /* of parts; under the lock, and the rest, too */
     uint64_t written_count;
-    bool writer_has_ended;
-    size_t lengths[MOST_PARTS]; /* 0: the end, or the failure */
-    procinspect_error failure;  /* of reading; code 0 for none */
+    bool has_ended; /* nobody writes any more */
 } relay;
 
-static void read_part(relay *all, size_t at, size_t *length, procinspect_error *failure) {
-    *length = 0;
-    pi_stream_next(all->stream, all->parts[at], all->capacity, length, failure);
-}
-
-/* Once a part is free; false where nobody writes any more. */
-static bool wait_for_free_part(relay *all, size_t *at) {
+/* Once one is free; NULL where none is to be read any more. */
+static relay_part *take_part(relay *all, uint64_t *offset_bytes) {
+    relay_part *taken = NULL;
     pthread_mutex_lock(&all->lock);
-    while (!all->writer_has_ended && all->read_count - all->written_count == all->part_count)
-        pthread_cond_wait(&all->has_moved, &all->lock);
-    *at = all->read_count % all->part_count;
-    bool has_ended = all->writer_has_ended;
+    while (!all->has_ended && all->begun_count != all->number_of_parts &&
+           all->begun_count - all->written_count == all->part_count)
+        pthread_cond_wait(&all->has_written, &all->lock);
+    if (!all->has_ended && all->begun_count != all->number_of_parts) {
+        *offset_bytes = all->begin_bytes + all->begun_count * all->capacity;
+        taken = &all->parts[all->begun_count++ % all->part_count];
+    }
     pthread_mutex_unlock(&all->lock);
-    return !has_ended;
+    return taken;
 }
 
-static void *read_ahead(void *user) {
+static void *read_parts(void *user) {
     relay *all = user;
-    size_t at, length = 1;
-    while (length != 0 && wait_for_free_part(all, &at)) {
-        procinspect_error failure = {0};
-        read_part(all, at, &length, &failure);
+    const procinspect_stream *stream = all->stream;
+    uint64_t offset_bytes;
+    for (relay_part *part; (part = take_part(all, &offset_bytes)) != NULL;) {
+        if (pi_cancellation_is_requested(stream->cancellation))
+            pi_error_cancelled(&part->failure);
+        else
+            stream->source->read_at(stream->source, offset_bytes, part->bytes, all->capacity,
+                                    &part->length, &part->failure);
         pthread_mutex_lock(&all->lock);
-        all->lengths[at] = length;
-        all->failure = failure;
-        all->read_count++;
-        pthread_cond_signal(&all->has_moved);
+        part->is_read = true;
+        pthread_cond_signal(&all->has_read);
         pthread_mutex_unlock(&all->lock);
     }
     return NULL;
 }
 
-static size_t wait_for_part(relay *all, size_t *length, procinspect_error *failure) {
+static relay_part *wait_for_next_part(relay *all) {
+    relay_part *next = &all->parts[all->written_count % all->part_count];
     pthread_mutex_lock(&all->lock);
-    while (all->read_count == all->written_count)
-        pthread_cond_wait(&all->has_moved, &all->lock);
-    size_t at = all->written_count % all->part_count;
-    *length = all->lengths[at];
-    if (*length == 0)
-        *failure = all->failure;
+    while (!next->is_read)
+        pthread_cond_wait(&all->has_read, &all->lock);
     pthread_mutex_unlock(&all->lock);
-    return at;
+    return next;
 }
 
-static void give_back_part(relay *all, bool has_ended) {
+static void give_back_part(relay *all, relay_part *part, bool has_ended) {
     pthread_mutex_lock(&all->lock);
+    part->is_read = false;
     all->written_count++;
-    all->writer_has_ended = has_ended;
-    pthread_cond_signal(&all->has_moved);
+    all->has_ended = has_ended;
+    pthread_cond_broadcast(&all->has_written);
     pthread_mutex_unlock(&all->lock);
 }
 
 static void write_parts(relay *all, const destination *to, procinspect_error *failure) {
-    for (bool has_ended = false; !has_ended;) {
-        size_t at = 0, length;
-        if (all->part_count == 1)
-            read_part(all, at, &length, failure);
+    for (uint64_t i = 0; i < all->number_of_parts && failure->code == PROCINSPECT_OK; i++) {
+        relay_part *part = wait_for_next_part(all);
+        if (part->failure.code != PROCINSPECT_OK)
+            *failure = part->failure;
         else
-            at = wait_for_part(all, &length, failure);
-        has_ended = length == 0 ||
-                    write_part(to, all->parts[at], length, &all->stream->position_bytes, failure) !=
-                        PROCINSPECT_OK;
-        give_back_part(all, has_ended);
+            write_part(to, part->bytes, part->length, &all->stream->position_bytes, failure);
+        give_back_part(all, part, failure->code != PROCINSPECT_OK);
     }
 }
 
-/* More parts than one where there is enough to do, and as many as there is memory for. */
-static void add_parts(relay *all) {
-    const procinspect_stream *stream = all->stream;
-    all->part_count = 1;
-    if (stream->size_bytes < 0 ||
-        (uint64_t)stream->size_bytes - stream->position_bytes < LEAST_BYTES_FOR_TWO)
-        return;
-    while (all->part_count < MOST_PARTS &&
-           (all->parts[all->part_count] = malloc(all->capacity)) != NULL)
-        all->part_count++;
+/* False where it can't be, for want of threads or memory; nothing is written then. */
+static bool write_in_parallel(procinspect_stream *stream, const destination *to,
+                              procinspect_error *failure) {
+    pthread_t readers[READERS];
+    size_t reader_count = 0;
+    uint64_t rest_bytes = (uint64_t)stream->size_bytes - stream->position_bytes;
+    relay all = {.stream = stream,
+                 .capacity = PI_STREAM_PART_BYTES,
+                 .begin_bytes = stream->position_bytes,
+                 .number_of_parts = (rest_bytes - 1) / PI_STREAM_PART_BYTES + 1};
+    unsigned char *bytes = malloc(MOST_PARTS * all.capacity);
+    if (bytes == NULL)
+        return false;
+    for (; all.part_count < MOST_PARTS; all.part_count++)
+        all.parts[all.part_count].bytes = bytes + all.part_count * all.capacity;
+    pthread_mutex_init(&all.lock, NULL);
+    pthread_cond_init(&all.has_read, NULL);
+    pthread_cond_init(&all.has_written, NULL);
+    while (reader_count < READERS && pi_thread_start(&readers[reader_count], read_parts, &all))
+        reader_count++;
+    if (reader_count != 0)
+        write_parts(&all, to, failure);
+    for (size_t i = 0; i < reader_count; i++)
+        pthread_join(readers[i], NULL);
+    pthread_cond_destroy(&all.has_written);
+    pthread_cond_destroy(&all.has_read);
+    pthread_mutex_destroy(&all.lock);
+    free(bytes);
+    return reader_count != 0;
+}
+
+static void write_alone(procinspect_stream *stream, const destination *to,
+                        procinspect_error *failure) {
+    size_t capacity, length = 1;
+    unsigned char *bytes = pi_stream_part_buffer(stream, &capacity, failure);
+    while (bytes != NULL && length != 0 && failure->code == PROCINSPECT_OK)
+        if (pi_stream_next(stream, bytes, capacity, &length, failure) == PROCINSPECT_OK)
+            write_part(to, bytes, length, &stream->position_bytes, failure);
+    free(bytes);
 }
 
 static int32_t write_rest(procinspect_stream *stream, const destination *to,
                           procinspect_error *failure) {
-    pthread_t reader;
-    relay all = {.stream = stream};
-    all.parts[0] = pi_stream_part_buffer(stream, &all.capacity, failure);
-    if (all.parts[0] == NULL)
-        return failure->code;
-    add_parts(&all);
-    pthread_mutex_init(&all.lock, NULL);
-    pthread_cond_init(&all.has_moved, NULL);
-    if (all.part_count > 1 && pi_thread_start(&reader, read_ahead, &all)) {
-        write_parts(&all, to, failure);
-        pthread_join(reader, NULL);
-    } else {
-        all.part_count = 1;
-        write_parts(&all, to, failure);
-    }
-    pthread_cond_destroy(&all.has_moved);
-    pthread_mutex_destroy(&all.lock);
-    for (size_t i = 0; i < MOST_PARTS; i++)
-        free(all.parts[i]);
+    bool is_long = stream->source->read_at != NULL && stream->failure.code == PROCINSPECT_OK &&
+                   (uint64_t)stream->size_bytes - stream->position_bytes >= LEAST_BYTES_IN_PARALLEL;
+    if (!is_long || !write_in_parallel(stream, to, failure))
+        write_alone(stream, to, failure);
     return failure->code;
 }
 

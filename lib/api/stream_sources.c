@@ -12,17 +12,12 @@
 typedef struct dump_source {
     pi_stream_source base;
     procinspect_dump *dump;
-    uint64_t offset_bytes;
 } dump_source;
 
-static int32_t read_dump(pi_stream_source *base, void *buffer, size_t capacity, size_t *length,
-                         procinspect_error *error) {
-    dump_source *source = (dump_source *)base;
-    int32_t code = procinspect_dump_read_at(source->dump, source->offset_bytes, buffer, capacity,
-                                            length, error);
-    if (code == PROCINSPECT_OK)
-        source->offset_bytes += *length;
-    return code;
+static int32_t read_dump_at(const pi_stream_source *base, uint64_t offset_bytes, void *buffer,
+                            size_t capacity, size_t *length, procinspect_error *error) {
+    const dump_source *source = (const dump_source *)base;
+    return procinspect_dump_read_at(source->dump, offset_bytes, buffer, capacity, length, error);
 }
 
 static void release_dump(pi_stream_source *base) {
@@ -36,7 +31,7 @@ static int32_t open_raw(procinspect_dump *dump, const procinspect_dump_stream_op
     dump_source *source = malloc(sizeof *source);
     if (source == NULL)
         return pi_error_no_memory(error);
-    *source = (dump_source){.base = {.read = read_dump, .release = release_dump},
+    *source = (dump_source){.base = {.read_at = read_dump_at, .release = release_dump},
                             .dump = pi_dump_retain(dump)};
     return pi_stream_new(&source->base, (int64_t)procinspect_dump_size_bytes(dump),
                          options->cancellation, stream, error);
@@ -105,19 +100,16 @@ int32_t procinspect_stream_open_dump(procinspect_dump *dump,
 typedef struct bytes_source {
     pi_stream_source base;
     size_t length;
-    size_t offset;
     unsigned char bytes[];
 } bytes_source;
 
-static int32_t read_bytes(pi_stream_source *base, void *buffer, size_t capacity, size_t *length,
-                          procinspect_error *error) {
+static int32_t read_bytes_at(const pi_stream_source *base, uint64_t offset_bytes, void *buffer,
+                             size_t capacity, size_t *length, procinspect_error *error) {
     (void)error;
-    bytes_source *source = (bytes_source *)base;
-    size_t left = source->length - source->offset;
-    size_t taken = left < capacity ? left : capacity;
-    memcpy(buffer, source->bytes + source->offset, taken);
-    source->offset += taken;
-    *length = taken;
+    const bytes_source *source = (const bytes_source *)base;
+    size_t left = source->length - (size_t)offset_bytes;
+    *length = left < capacity ? left : capacity;
+    memcpy(buffer, source->bytes + offset_bytes, *length);
     return PROCINSPECT_OK;
 }
 
@@ -134,9 +126,8 @@ int32_t procinspect_stream_open_bytes(const void *bytes, size_t length, procinsp
         length > INT64_MAX - sizeof *source ? NULL : malloc(sizeof *source + length);
     if (source == NULL)
         return pi_error_no_memory(error);
-    source->base = (pi_stream_source){.read = read_bytes, .release = release_bytes};
+    source->base = (pi_stream_source){.read_at = read_bytes_at, .release = release_bytes};
     source->length = length;
-    source->offset = 0;
     if (length != 0)
         memcpy(source->bytes, bytes, length);
     return pi_stream_new(&source->base, (int64_t)length, NULL, stream, error);
