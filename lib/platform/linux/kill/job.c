@@ -50,6 +50,17 @@ static void get_ahead(const pi_kill_tree *tree) {
     raw_close((int)autogroup);
 }
 
+/* Those that were the last may have forked before they ended, unheard so far: while the helper had
+ * no processor, or in a grace's last moment. */
+static bool is_left_or_unheard(pi_kill_tree *tree) {
+    bool may_be_more = true;
+    while (!is_left(tree) && may_be_more) {
+        pi_kill_wait(tree, 0);
+        may_be_more = tree->heard_news; /* and not others' forks, which may never pause */
+    }
+    return is_left(tree);
+}
+
 static void refuse(pi_kill_tree *tree, pi_kill_refusal refusal, int32_t pid, int os_errno) {
     tree->refusal = refusal;
     tree->refused_pid = pid;
@@ -229,9 +240,9 @@ void pi_kill_job(pi_helper *helper, void *argument) {
         pi_kill_prepare_escaped(tree);
         ask_to_end(tree);
     }
-    if (is_left(tree) && !pi_helper_must_stop(helper))
+    if (is_left_or_unheard(tree) && !pi_helper_must_stop(helper))
         pi_kill_hold_all(tree);
-    if (is_left(tree) && pi_helper_must_stop(helper)) {
+    if (is_left_or_unheard(tree) && pi_helper_must_stop(helper)) {
         refuse(tree, PI_KILL_CANCELLED, tree->root_pid, 0);
         pi_kill_release_all(tree);
         return;
