@@ -98,7 +98,7 @@ static void strict_body(child_board *board) {
 
 /* Kills the process for whatever a fork needs. */
 static void filter_calls(void) {
-    static const unsigned killed[] = {SYS_clone,       SYS_clone3, SYS_fork,
+    static const unsigned killed[] = {SYS_clone,       SYS_clone3,  SYS_fork,
                                       SYS_close_range, SYS_setpgid, SYS_wait4};
     enum { KILLED = sizeof killed / sizeof killed[0] };
     struct sock_filter code[KILLED + 3] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0)};

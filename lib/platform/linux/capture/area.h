@@ -32,7 +32,7 @@ typedef struct pi_area {
     bool has_name; /* there is a text behind the numbers */
     bool is_heap;
     bool is_huge;           /* pages of hugetlbfs, as far as the name tells */
-    bool is_anonymous_huge; /* those of MAP_ANONYMOUS | MAP_HUGETLB, which the kernel has a file for */
+    bool is_anonymous_huge; /* of MAP_ANONYMOUS, though the kernel has a file for them */
 } pi_area;
 
 /*

@@ -92,8 +92,8 @@ static bool is_data_of_file(const pi_area *area) {
 
 /* What the dynamic linker has written to and then made read-only again (RELRO). */
 static bool may_be_relocated(const pi_area *area) {
-    return is_private_of_file(area) && may_all(area, PI_MAPPING_READ) && !may_all(area, PI_MAPPING_WRITE) &&
-           !may_all(area, PI_MAPPING_EXECUTE);
+    return is_private_of_file(area) && may_all(area, PI_MAPPING_READ) &&
+           !may_all(area, PI_MAPPING_WRITE) && !may_all(area, PI_MAPPING_EXECUTE);
 }
 
 /* Where addresses aren't randomised the heap begins in the mapping of the program's .bss. */
