@@ -145,9 +145,9 @@ PROCINSPECT_API int32_t procinspect_stream_push(procinspect_stream *stream,
  * caller's. It never raises SIGPIPE: a closed reader is an IO error with EPIPE, a full disk one
  * with ENOSPC. A cancellation ends it also while it waits for a slow reader.
  *
- * From 4 MiB of a raw dump or of bytes on two threads more read ahead while the calling one writes,
- * where the system has them to give. They have all signals blocked, call nothing of the host's, and
- * have ended when this returns; it takes 1 MiB.
+ * From 4 MiB of a raw dump or of bytes on a second thread reads ahead while the calling one writes,
+ * where the system has one to give. It has all signals blocked, calls nothing of the host's, and
+ * has ended when this returns; the two take 2 MiB.
  * Errors: INVALID_ARGUMENT, CANCELLED, IO (os_errno says how), NO_MEMORY.
  */
 PROCINSPECT_API int32_t procinspect_stream_write_to_descriptor(procinspect_stream *stream,

@@ -13,7 +13,7 @@ typedef struct pi_stream_source {
     int32_t (*read)(struct pi_stream_source *source, void *buffer, size_t capacity, size_t *length,
                     procinspect_error *error);
     /* Or, where the stream's size is known, those at this offset, as many as there are up to
-     * capacity; by several threads at once. */
+     * capacity; by any thread. */
     int32_t (*read_at)(const struct pi_stream_source *source, uint64_t offset_bytes, void *buffer,
                        size_t capacity, size_t *length, procinspect_error *error);
     void (*release)(struct pi_stream_source *source); /* frees the source itself too */

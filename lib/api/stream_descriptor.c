@@ -20,11 +20,10 @@
 /* How soon a cancellation is noticed while a slow reader is waited for. */
 enum { CANCELLATION_POLL_MS = 50 };
 
-/* What is left of the stream from which on other threads are worth their start. */
+/* What is left of the stream from which on another thread is worth its start. */
 enum { LEAST_BYTES_IN_PARALLEL = 4 * 1024 * 1024 };
 
-/* Of a copy of a process reading takes longer than writing: twice as long, with page cache. */
-enum { READERS = 2, MOST_PARTS = 4 };
+enum { PARTS = 4, PART_BYTES = 512 * 1024 };
 
 typedef struct destination {
     int descriptor;
@@ -155,18 +154,16 @@ typedef struct relay_part {
 } relay_part;
 
 /*
- * Other threads read ahead while the calling one writes, so that it takes as long as the slower of
- * both, not as long as both together. They are several parts ahead, because a thread that waits
- * takes a moment to wake, on a virtual machine as long as a part: none may have to wait for another
- * at each.
+ * Another thread reads ahead while the calling one writes, so that it takes as long as the slower
+ * of both, not as long as both together. It is several parts ahead, because a thread that waits
+ * takes a moment to wake, on a virtual machine 50 us and more: neither may have to wait for the
+ * other at each. A second reader made it slower where there are two processors.
  */
 typedef struct relay {
     procinspect_stream *stream;
-    size_t capacity; /* of a part */
     uint64_t begin_bytes;
     uint64_t number_of_parts; /* in all; they come by turns into those that there are */
-    relay_part parts[MOST_PARTS];
-    size_t part_count;
+    relay_part parts[PARTS];
 
     pthread_mutex_t lock;
     pthread_cond_t has_read;
@@ -181,11 +178,11 @@ static relay_part *take_part(relay *all, uint64_t *offset_bytes) {
     relay_part *taken = NULL;
     pthread_mutex_lock(&all->lock);
     while (!all->has_ended && all->begun_count != all->number_of_parts &&
-           all->begun_count - all->written_count == all->part_count)
+           all->begun_count - all->written_count == PARTS)
         pthread_cond_wait(&all->has_written, &all->lock);
     if (!all->has_ended && all->begun_count != all->number_of_parts) {
-        *offset_bytes = all->begin_bytes + all->begun_count * all->capacity;
-        taken = &all->parts[all->begun_count++ % all->part_count];
+        *offset_bytes = all->begin_bytes + all->begun_count * PART_BYTES;
+        taken = &all->parts[all->begun_count++ % PARTS];
     }
     pthread_mutex_unlock(&all->lock);
     return taken;
@@ -199,7 +196,7 @@ static void *read_parts(void *user) {
         if (pi_cancellation_is_requested(stream->cancellation))
             pi_error_cancelled(&part->failure);
         else
-            stream->source->read_at(stream->source, offset_bytes, part->bytes, all->capacity,
+            stream->source->read_at(stream->source, offset_bytes, part->bytes, PART_BYTES,
                                     &part->length, &part->failure);
         pthread_mutex_lock(&all->lock);
         part->is_read = true;
@@ -210,7 +207,7 @@ static void *read_parts(void *user) {
 }
 
 static relay_part *wait_for_next_part(relay *all) {
-    relay_part *next = &all->parts[all->written_count % all->part_count];
+    relay_part *next = &all->parts[all->written_count % PARTS];
     pthread_mutex_lock(&all->lock);
     while (!next->is_read)
         pthread_cond_wait(&all->has_read, &all->lock);
@@ -223,7 +220,7 @@ static void give_back_part(relay *all, relay_part *part, bool has_ended) {
     part->is_read = false;
     all->written_count++;
     all->has_ended = has_ended;
-    pthread_cond_broadcast(&all->has_written);
+    pthread_cond_signal(&all->has_written);
     pthread_mutex_unlock(&all->lock);
 }
 
@@ -238,35 +235,32 @@ static void write_parts(relay *all, const destination *to, procinspect_error *fa
     }
 }
 
-/* False where it can't be, for want of threads or memory; nothing is written then. */
+/* False where it can't be, for want of a thread or memory; nothing is written then. */
 static bool write_in_parallel(procinspect_stream *stream, const destination *to,
                               procinspect_error *failure) {
-    pthread_t readers[READERS];
-    size_t reader_count = 0;
+    pthread_t reader;
     uint64_t rest_bytes = (uint64_t)stream->size_bytes - stream->position_bytes;
     relay all = {.stream = stream,
-                 .capacity = PI_STREAM_PART_BYTES,
                  .begin_bytes = stream->position_bytes,
-                 .number_of_parts = (rest_bytes - 1) / PI_STREAM_PART_BYTES + 1};
-    unsigned char *bytes = malloc(MOST_PARTS * all.capacity);
+                 .number_of_parts = (rest_bytes - 1) / PART_BYTES + 1};
+    unsigned char *bytes = malloc((size_t)PARTS * PART_BYTES);
     if (bytes == NULL)
         return false;
-    for (; all.part_count < MOST_PARTS; all.part_count++)
-        all.parts[all.part_count].bytes = bytes + all.part_count * all.capacity;
+    for (size_t i = 0; i < PARTS; i++)
+        all.parts[i].bytes = bytes + i * PART_BYTES;
     pthread_mutex_init(&all.lock, NULL);
     pthread_cond_init(&all.has_read, NULL);
     pthread_cond_init(&all.has_written, NULL);
-    while (reader_count < READERS && pi_thread_start(&readers[reader_count], read_parts, &all))
-        reader_count++;
-    if (reader_count != 0)
+    bool has_reader = pi_thread_start(&reader, read_parts, &all);
+    if (has_reader) {
         write_parts(&all, to, failure);
-    for (size_t i = 0; i < reader_count; i++)
-        pthread_join(readers[i], NULL);
+        pthread_join(reader, NULL);
+    }
     pthread_cond_destroy(&all.has_written);
     pthread_cond_destroy(&all.has_read);
     pthread_mutex_destroy(&all.lock);
     free(bytes);
-    return reader_count != 0;
+    return has_reader;
 }
 
 static void write_alone(procinspect_stream *stream, const destination *to,
