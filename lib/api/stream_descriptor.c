@@ -32,6 +32,7 @@ typedef struct destination {
      * end it. So no more than this is written at a time, and only once there is room for it. */
     size_t largest_write;
     const procinspect_cancellation *cancellation;
+    int write_errno; /* of the write that failed, for it may have raised a signal */
 } destination;
 
 /* The signals that a write to a descriptor that is no socket can raise in its thread. */
@@ -121,7 +122,7 @@ static ssize_t write_some(const destination *to, const void *bytes, size_t lengt
 }
 
 /* Writes all of it, and adds to *written what the descriptor took. */
-static int32_t write_part(const destination *to, const unsigned char *bytes, size_t length,
+static int32_t write_part(destination *to, const unsigned char *bytes, size_t length,
                           uint64_t *written, procinspect_error *error) {
     size_t done = 0;
     int32_t code = PROCINSPECT_OK;
@@ -137,6 +138,7 @@ static int32_t write_part(const destination *to, const unsigned char *bytes, siz
         } else if (taken == 0 || errno == EAGAIN || errno == EWOULDBLOCK) {
             code = wait_for_room(to, error);
         } else if (errno != EINTR) {
+            to->write_errno = errno;
             code = write_failed(to->descriptor, errno, error);
         } else if (pi_cancellation_is_requested(to->cancellation)) {
             code = pi_error_cancelled(error);
@@ -224,7 +226,7 @@ static void give_back_part(relay *all, relay_part *part, bool has_ended) {
     pthread_mutex_unlock(&all->lock);
 }
 
-static void write_parts(relay *all, const destination *to, procinspect_error *failure) {
+static void write_parts(relay *all, destination *to, procinspect_error *failure) {
     for (uint64_t i = 0; i < all->number_of_parts && failure->code == PROCINSPECT_OK; i++) {
         relay_part *part = wait_for_next_part(all);
         if (part->failure.code != PROCINSPECT_OK)
@@ -236,7 +238,7 @@ static void write_parts(relay *all, const destination *to, procinspect_error *fa
 }
 
 /* False where it can't be, for want of a thread or memory; nothing is written then. */
-static bool write_in_parallel(procinspect_stream *stream, const destination *to,
+static bool write_in_parallel(procinspect_stream *stream, destination *to,
                               procinspect_error *failure) {
     pthread_t reader;
     uint64_t rest_bytes = (uint64_t)stream->size_bytes - stream->position_bytes;
@@ -263,8 +265,7 @@ static bool write_in_parallel(procinspect_stream *stream, const destination *to,
     return has_reader;
 }
 
-static void write_alone(procinspect_stream *stream, const destination *to,
-                        procinspect_error *failure) {
+static void write_alone(procinspect_stream *stream, destination *to, procinspect_error *failure) {
     size_t capacity, length = 1;
     unsigned char *bytes = pi_stream_part_buffer(stream, &capacity, failure);
     while (bytes != NULL && length != 0 && failure->code == PROCINSPECT_OK)
@@ -273,8 +274,7 @@ static void write_alone(procinspect_stream *stream, const destination *to,
     free(bytes);
 }
 
-static int32_t write_rest(procinspect_stream *stream, const destination *to,
-                          procinspect_error *failure) {
+static int32_t write_rest(procinspect_stream *stream, destination *to, procinspect_error *failure) {
     bool is_long = stream->source->read_at != NULL && stream->failure.code == PROCINSPECT_OK &&
                    (uint64_t)stream->size_bytes - stream->position_bytes >= LEAST_BYTES_IN_PARALLEL;
     if (!is_long || !write_in_parallel(stream, to, failure))
@@ -295,7 +295,7 @@ int32_t procinspect_stream_write_to_descriptor(procinspect_stream *stream, int32
         signal_guard guard;
         guard_begin(&guard);
         code = write_rest(stream, &to, &failure);
-        guard_end(&guard, failure.os_errno);
+        guard_end(&guard, to.write_errno);
     }
     return code == PROCINSPECT_OK ? code : pi_stream_fail(stream, &failure, error);
 }
