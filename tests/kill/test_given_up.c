@@ -258,6 +258,67 @@ static void a_member_in_an_execve_that_hangs(void **state) {
     end_root(root);
 }
 
+/* Ends when it is asked to, and leaves one that hangs in an execve, and one that only sleeps: both
+ * hear no SIGTERM. */
+static _Noreturn void leave_one_that_hangs(const char *path) {
+    alarm(LONGEST_HANG_S * 2); /* should the test have ended before that */
+    for (int i = 0; i < 2; i++) {
+        pid_t pid = fork();
+        if (pid != 0) {
+            shared->sleepers[i] = pid;
+            continue;
+        }
+        alarm(LONGEST_HANG_S * 2);
+        signal(SIGTERM, SIG_IGN);
+        atomic_fetch_add(&shared->ready, 1);
+        if (i == 0)
+            execl(path, "program", (char *)NULL);
+        for (;;)
+            pause();
+    }
+    for (;;)
+        pause();
+}
+
+/* The attempt that is ended for the one that hangs has seen the root end: its other members are in
+ * no tree any more. Where the kernel's events aren't sure it is ended before that, and the other
+ * attempt finds the root. */
+static void a_root_that_ends_before_one_hangs(void **state) {
+    (void)state;
+    static const char program[] = "#!/bin/true\n";
+    memset(shared, 0, sizeof *shared);
+    fuse_mount mount = fuse_start(program, sizeof program - 1);
+    atomic_store(&mount.board->answers_no_read, 1);
+    pid_t root = fork();
+    if (root == 0)
+        leave_one_that_hangs(mount.path);
+    for (int i = 0; i < WAIT_STEPS && (atomic_load(&mount.board->reads_unanswered) == 0 ||
+                                       atomic_load(&shared->ready) != 2);
+         i++)
+        sleep_us(500);
+    assert_true(atomic_load(&mount.board->reads_unanswered) > 0);
+    procinspect_kill_options options;
+    procinspect_kill_options_init(&options, sizeof options);
+    options.timeout_ms = 2000;
+    options.grace_ms = 500;
+    static tree_log log;
+    const tree_run run = {.log = &log, .root = root};
+    const procinspect_kill_report *report = tree_end(&run, &options);
+    assert_int_equal(report->count, 3);
+    assert_int_equal(report->items[0]->pid, root);
+    assert_int_equal(report->ended_count, 2);
+    assert_int_equal(report->survived_count, 1); /* it ends when the file system does */
+    assert_int_not_equal(tree_state(shared->sleepers[0], NULL), 'Z');
+    char left = tree_state(shared->sleepers[1], NULL);
+    assert_true(left == 'Z' || left == '?');
+    procinspect_kill_report_free(report);
+    fuse_end(&mount);
+    end_root(root);
+    for (int i = 0; i < WAIT_STEPS && tree_goes_on(shared->sleepers[0]); i++)
+        sleep_us(500);
+    assert_false(tree_goes_on(shared->sleepers[0]));
+}
+
 /* Sleeps in code that is mapped from the file: only the page that it runs in is there. */
 static _Noreturn void sleep_in(const char *path, size_t length) {
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -337,6 +398,7 @@ int main(void) {
         cmocka_unit_test(what_is_cancelled_midway_leaves_no_trace),
         cmocka_unit_test(a_helper_that_is_killed_leaves_no_trace),
         cmocka_unit_test(a_member_in_an_execve_that_hangs),
+        cmocka_unit_test(a_root_that_ends_before_one_hangs),
         cmocka_unit_test(a_root_whose_code_can_not_be_read),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);

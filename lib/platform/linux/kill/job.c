@@ -74,6 +74,8 @@ static void check_member(pi_kill_tree *tree, pi_kill_member *member) {
             refuse(tree, PI_KILL_HOLDS_HOST, member->pid, 0);
         return;
     }
+    if (tree->never_trace)
+        return; /* an attempt before this one was accepted, and has begun */
     if (member->is_other_users) {
         pi_kill_read_owner(tree, member->pid, &tree->refused_user_id);
         refuse(tree, PI_KILL_OTHER_USER, member->pid, 0);

@@ -305,6 +305,27 @@ static int32_t run_helper(const pi_kill_request *request, pi_kill_tree *tree,
     return result;
 }
 
+/* What the first attempt found: by SIGTERM, or of themselves, the root and others may have ended
+ * since, and those that they left are in no tree any more. */
+static void hand_down_members(pi_kill_tree *to, const pi_kill_tree *from) {
+    for (size_t i = 0; i < from->member_count; i++) {
+        const pi_kill_member *known = &from->members[i];
+        if (known->pid == 0)
+            continue; /* the helper was ended before it had filled it */
+        pi_kill_member *member = &to->members[to->member_count++];
+        *member = (pi_kill_member){.pid = known->pid,
+                                   .parent_pid = known->parent_pid,
+                                   .session_id = known->session_id,
+                                   .pidfd = -1,
+                                   .start_ticks = known->start_ticks,
+                                   .latest_start_ticks = known->latest_start_ticks,
+                                   .has_ended = known->has_ended,
+                                   .was_signalled = known->was_signalled,
+                                   .was_there = known->was_there};
+        memcpy(member->name, known->name, sizeof member->name);
+    }
+}
+
 /* Once more, without tracing: a member can be in the middle of an execve from a file system that
  * doesn't answer, which holds up who traces it, and nobody who kills it. */
 static int32_t run_again(const pi_process *process, const pi_kill_request *request,
@@ -318,6 +339,7 @@ static int32_t run_again(const pi_process *process, const pi_kill_request *reque
     again->host_is_reaper = before->host_is_reaper;
     if (before->asked_at_ns != 0)
         again->grace_ns = 0;
+    hand_down_members(again, before);
     free_tree(before);
     *tree = again;
     return run_helper(request, again, error);

@@ -299,11 +299,40 @@ static bool add_root(pi_kill_tree *tree) {
     return false;
 }
 
+/* Of an attempt before this one. Only who isn't there any more, or is another by now, has ended:
+ * the walk over /proc may have missed one. */
+static bool is_gone(const pi_kill_tree *tree, pi_kill_member *member) {
+    pi_kill_process process;
+    int result = pi_kill_read_process(tree, member->pid, &process);
+    if (result != 0)
+        return result == -ENOENT || result == -ESRCH;
+    if (!is_same(member, &process))
+        return true;
+    fill_member(member, &process);
+    return false;
+}
+
+/* Those of an attempt before this one, who may no longer be below the root. */
+static void take_over(pi_kill_tree *tree) {
+    for (size_t i = 0; i < tree->member_count; i++) {
+        pi_kill_member *member = &tree->members[i];
+        member->has_ended = member->is_tied = member->has_ended || is_gone(tree, member);
+        tree->spent_count += is_spent(tree, member);
+        if (member->has_ended)
+            continue;
+        member->was_signalled = false;
+        pi_kill_index_set(&tree->members_by_pid, member->pid, (int32_t)i);
+        add_to_live(tree, member);
+    }
+}
+
 int pi_kill_read_tree(pi_kill_tree *tree) {
     int result = pi_kill_read_all(tree);
     if (result != 0)
         return result;
-    if (!add_root(tree))
+    if (tree->member_count != 0)
+        take_over(tree);
+    else if (!add_root(tree))
         return 0;
     while (add_children(tree))
         ;

@@ -153,7 +153,7 @@ struct pi_kill_tree {
     bool is_exact;  /* every fork since the tree was read is known */
     bool has_begun; /* something was stopped or signalled */
     uint64_t read_at_ns;
-    size_t member_count;
+    size_t member_count; /* at first those of an attempt before this one, which the host fills */
     size_t escaped_count;
 
     /* At work. */
