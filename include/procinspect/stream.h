@@ -145,9 +145,13 @@ PROCINSPECT_API int32_t procinspect_stream_push(procinspect_stream *stream,
  * caller's. It never raises SIGPIPE: a closed reader is an IO error with EPIPE, a full disk one
  * with ENOSPC. A cancellation ends it also while it waits for a slow reader.
  *
- * From 4 MiB of a raw dump or of bytes on a second thread reads ahead while the calling one writes,
- * where the system has one to give. It has all signals blocked, calls nothing of the host's, and
- * has ended when this returns; the two take 2 MiB.
+ * From 4 MiB of a raw dump or of bytes on a second thread works beside the calling one, where the
+ * system has one to give: each reads a part and writes it. It has all signals blocked, calls
+ * nothing of the host's, and has ended when this returns; the two take 1 MiB. A regular file gets
+ * the parts in any order, from the descriptor's position on, which stands behind them in the end:
+ * nobody else may write there meanwhile. Where it fails the file is cut off behind the first part
+ * that is missing, or where it ended before. With O_APPEND, and on FUSE, the parts go one behind
+ * the other.
  * Errors: INVALID_ARGUMENT, CANCELLED, IO (os_errno says how), NO_MEMORY.
  */
 PROCINSPECT_API int32_t procinspect_stream_write_to_descriptor(procinspect_stream *stream,

@@ -38,6 +38,10 @@ bool pi_system_is_live(const pi_system *system);
 uint32_t pi_own_user_id(void);
 int32_t pi_own_pid(void);
 
+/* Whether parts of this file may be written in any order: not where a program that stores it
+ * elsewhere (FUSE) may take it from beginning to end only. */
+bool pi_file_takes_any_order(int descriptor);
+
 /*
  * Makes info->environment of the bytes of a process's environment (as of pi_environment_read), for
  * a listing: what of it may be handed out is the host's policy. The bytes are there until something

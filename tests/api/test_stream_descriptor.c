@@ -109,6 +109,47 @@ static void into_a_file(void **state) {
     procinspect_stream_free(stream);
 }
 
+/* Wherever the position is. */
+static void at_the_end_of_a_file_that_is_appended_to(void **state) {
+    (void)state;
+    FILE *file = tmpfile();
+    int descriptor = fileno(file);
+    assert_int_equal(write(descriptor, "head", 4), 4);
+    assert_int_equal(fcntl(descriptor, F_SETFL, O_APPEND), 0);
+    assert_int_equal(lseek(descriptor, 1, SEEK_SET), 1);
+    procinspect_stream *stream = content_stream(NULL);
+    assert_int_equal(procinspect_stream_write_to_descriptor(stream, descriptor, NULL), 0);
+    unsigned char *bytes = malloc(content_length + 5);
+    assert_int_equal(pread(descriptor, bytes, content_length + 5, 0), 4 + content_length);
+    assert_memory_equal(bytes, "head", 4);
+    assert_memory_equal(bytes + 4, content, content_length);
+    free(bytes);
+    fclose(file);
+    procinspect_stream_free(stream);
+}
+
+static void over_the_middle_of_a_file(void **state) {
+    enum { BEFORE = 50, BEHIND = 70 };
+    (void)state;
+    FILE *file = tmpfile();
+    int descriptor = fileno(file);
+    size_t length = BEFORE + content_length + BEHIND;
+    unsigned char *bytes = malloc(length), *expected = calloc(1, length);
+    assert_int_equal(write(descriptor, expected, length), length);
+    assert_int_equal(lseek(descriptor, BEFORE, SEEK_SET), BEFORE);
+    procinspect_stream *stream = content_stream(NULL);
+    assert_int_equal(procinspect_stream_write_to_descriptor(stream, descriptor, NULL), 0);
+    assert_int_equal(lseek(descriptor, 0, SEEK_CUR), BEFORE + content_length);
+    assert_int_equal(lseek(descriptor, 0, SEEK_END), length);
+    assert_int_equal(pread(descriptor, bytes, length, 0), length);
+    memcpy(expected + BEFORE, content, content_length);
+    assert_memory_equal(bytes, expected, length);
+    free(bytes);
+    free(expected);
+    fclose(file);
+    procinspect_stream_free(stream);
+}
+
 static void into_pipes_blocking_or_not(void **state) {
     (void)state;
     procinspect_cancellation *cancellation = new_cancellation();
@@ -223,6 +264,8 @@ static void the_rest_of_a_stream(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(into_a_file),
+        cmocka_unit_test(at_the_end_of_a_file_that_is_appended_to),
+        cmocka_unit_test(over_the_middle_of_a_file),
         cmocka_unit_test(into_pipes_blocking_or_not),
         cmocka_unit_test(into_sockets_with_a_slow_reader),
         cmocka_unit_test(interrupted_all_the_time),

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -204,6 +205,64 @@ static void a_source_that_fails_midway(void **state) {
     }
 }
 
+/* Fails at one part of two threads', once the next one is in the file. */
+typedef struct overtaken_source {
+    pi_stream_source base;
+    int file;
+    uint64_t fails_at;
+} overtaken_source;
+
+enum { PART_OF_TWO = 2 * PI_STREAM_PART_BYTES };
+
+static int32_t read_overtaken(const pi_stream_source *base, uint64_t offset_bytes, void *buffer,
+                              size_t capacity, size_t *length, procinspect_error *error) {
+    const overtaken_source *source = (const overtaken_source *)base;
+    size_t left = content_length - (size_t)offset_bytes;
+    *length = left < capacity ? left : capacity;
+    memcpy(buffer, content + offset_bytes, *length);
+    if (offset_bytes != source->fails_at)
+        return 0;
+    unsigned char next = 0;
+    for (int i = 0; i < 10000 && next != content[offset_bytes + PART_OF_TWO]; i++) {
+        usleep(500);
+        if (pread(source->file, &next, 1, (off_t)offset_bytes + PART_OF_TWO) != 1)
+            next = 0;
+    }
+    bool is_overtaken = next == content[offset_bytes + PART_OF_TWO];
+    return pi_error_set(error, PROCINSPECT_ERROR_IO, is_overtaken ? ESTALE : ETIME,
+                        "The source has failed.");
+}
+
+/* The file is cut off behind the first part that is missing, or where it ended before. */
+static void assert_is_cut(off_t length_before, off_t expected_length) {
+    FILE *file = tmpfile();
+    overtaken_source source = {.base = {.read_at = read_overtaken, .release = release_nothing},
+                               .file = fileno(file),
+                               .fails_at = 3 * PART_OF_TWO};
+    procinspect_stream *stream;
+    procinspect_error error = {0};
+    assert_int_not_equal(content[source.fails_at + PART_OF_TWO], 0);
+    assert_int_equal(ftruncate(source.file, length_before), 0);
+    assert_int_equal(pi_stream_new(&source.base, (int64_t)content_length, NULL, &stream, NULL), 0);
+    assert_int_equal(procinspect_stream_write_to_descriptor(stream, source.file, &error),
+                     PROCINSPECT_ERROR_IO);
+    assert_int_equal(error.os_errno, ESTALE);
+    assert_int_equal(procinspect_stream_position_bytes(stream), source.fails_at);
+    assert_int_equal(lseek(source.file, 0, SEEK_CUR), source.fails_at);
+    assert_int_equal(lseek(source.file, 0, SEEK_END), expected_length);
+    fclose(file);
+    procinspect_stream_free(stream);
+}
+
+static void a_part_that_fails_behind_the_next(void **state) {
+    (void)state;
+    if (content_length != LONG_LENGTH)
+        return; /* there are no two threads */
+    assert_is_cut(0, 3 * PART_OF_TWO);
+    assert_is_cut(3 * PART_OF_TWO + 7, 3 * PART_OF_TWO + 7);
+    assert_is_cut(LONG_LENGTH + 1, LONG_LENGTH + 1);
+}
+
 static void a_full_disk_is_enospc(void **state) {
     (void)state;
     int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
@@ -240,6 +299,7 @@ int main(void) {
         cmocka_unit_test(a_pending_sigpipe_of_the_host_stays_pending),
         cmocka_unit_test(a_host_with_default_signals_survives),
         cmocka_unit_test(a_source_that_fails_midway),
+        cmocka_unit_test(a_part_that_fails_behind_the_next),
         cmocka_unit_test(a_full_disk_is_enospc),
         cmocka_unit_test(descriptors_that_cannot_be_written),
     };

@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "platform/fuse_mount.h"
 #include "platform/hung_mount.h"
 #include "platform/linux/file_systems.h"
 #include "platform/module_process.h"
@@ -300,6 +301,20 @@ static void executable_called_deleted(void **state) {
     subject_end(&target);
 }
 
+static void files_that_take_parts_in_any_order(void **state) {
+    (void)state;
+    FILE *file = tmpfile();
+    assert_true(pi_file_takes_any_order(fileno(file)));
+    fclose(file);
+    fuse_mount mount = fuse_start("x", 1);
+    atomic_store(&mount.board->answers_flushes, 1);
+    int other = open(mount.path, O_RDONLY | O_CLOEXEC);
+    assert_true(other >= 0);
+    assert_false(pi_file_takes_any_order(other));
+    close(other);
+    fuse_end(&mount);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(knows_the_kinds),
@@ -308,6 +323,7 @@ int main(void) {
         cmocka_unit_test(modules_of_untouched_mappings),
         cmocka_unit_test(modules_of_a_running_program),
         cmocka_unit_test(executable_called_deleted),
+        cmocka_unit_test(files_that_take_parts_in_any_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,6 +19,11 @@ uint32_t pi_own_user_id(void) {
     return geteuid();
 }
 
+bool pi_file_takes_any_order(int descriptor) {
+    struct statfs file_system;
+    return fstatfs(descriptor, &file_system) == 0 && file_system.f_type != FUSE_SUPER_MAGIC;
+}
+
 int32_t pi_own_pid(void) {
     return getpid();
 }
