@@ -2,6 +2,7 @@
 #include "platform/linux/trace/inject_gadgets.h"
 
 #include <cpuid.h>
+#include <emmintrin.h>
 #include <sys/uio.h>
 
 #include "platform/linux/capture/area.h"
@@ -16,14 +17,16 @@
 enum { MOST_CODE_BYTES = 64 * 1024 * 1024, LONGEST_PATTERN = 9 };
 enum { PATTERN_CALL, PATTERN_RESTORER, PATTERN_SHORT_RESTORER, PATTERN_NUMBER, PATTERN_COUNT };
 
+/* Each has one of two pairs of bytes in it that are rare in code: syscall, or pop %rax; ret. */
 static const struct pattern {
     unsigned char bytes[LONGEST_PATTERN];
     unsigned char length;
+    unsigned char pair; /* where it is */
 } patterns[PATTERN_COUNT] = {
-    {{0x0f, 0x05, 0xc3}, 3},                                     /* syscall; ret */
-    {{0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05}, 9}, /* mov $15, %rax; syscall */
-    {{0xb8, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05}, 7},             /* mov $15, %eax; syscall */
-    {{0x58, 0xc3}, 2},                                           /* pop %rax; ret */
+    {{0x0f, 0x05, 0xc3}, 3, 0},                                     /* syscall; ret */
+    {{0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05}, 9, 7}, /* mov $15, %rax; syscall */
+    {{0xb8, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05}, 7, 5},             /* mov $15, %eax; syscall */
+    {{0x58, 0xc3}, 2, 0},                                           /* pop %rax; ret */
 };
 
 /* In which order mappings are searched: programs can be large, and libc, which has both, isn't. */
@@ -36,23 +39,44 @@ static bool is_pattern(const struct pattern *pattern, const unsigned char *at) {
     return true;
 }
 
-static bool is_restorer(const unsigned char *at) {
-    return is_pattern(&patterns[PATTERN_RESTORER], at) ||
-           is_pattern(&patterns[PATTERN_SHORT_RESTORER], at);
+/* Some code, and where it is in the process. */
+typedef struct code_part {
+    const unsigned char *bytes;
+    size_t length;
+    uint64_t address;
+} code_part;
+
+static bool has_around(const code_part *code, size_t pair, const struct pattern *pattern) {
+    return pair >= pattern->pair && pair - pattern->pair + pattern->length <= code->length &&
+           is_pattern(pattern, code->bytes + pair - pattern->pair);
 }
 
-static void look_in(pi_inject_gadgets *gadgets, const unsigned char *code, size_t length,
-                    uint64_t address) {
-    for (size_t i = 0; i + LONGEST_PATTERN <= length; i++) {
-        if (code[i] != 0x0f && code[i] != 0x48 && code[i] != 0xb8 && code[i] != 0x58)
-            continue;
-        if (gadgets->call == 0 && is_pattern(&patterns[PATTERN_CALL], code + i))
-            gadgets->call = address + i;
-        if (gadgets->restorer == 0 && is_restorer(code + i))
-            gadgets->restorer = address + i;
-        if (gadgets->number == 0 && is_pattern(&patterns[PATTERN_NUMBER], code + i))
-            gadgets->number = address + i;
+/* The first of each is kept. */
+static void look_around(pi_inject_gadgets *gadgets, const code_part *code, size_t pair) {
+    uint64_t *const found[PATTERN_COUNT] = {&gadgets->call, &gadgets->restorer, &gadgets->restorer,
+                                            &gadgets->number};
+    for (unsigned i = 0; i < PATTERN_COUNT; i++)
+        if (*found[i] == 0 && has_around(code, pair, &patterns[i]))
+            *found[i] = code->address + pair - patterns[i].pair;
+}
+
+/* A megabyte of libc is looked through before each copy: sixteen bytes at a time. */
+static void look_in(pi_inject_gadgets *gadgets, const code_part *code) {
+    const __m128i syscall_first = _mm_set1_epi8(0x0f), syscall_second = _mm_set1_epi8(0x05);
+    const __m128i pop_first = _mm_set1_epi8(0x58), pop_second = _mm_set1_epi8((char)0xc3);
+    size_t at = 0;
+    for (; at + sizeof(__m128i) < code->length; at += sizeof(__m128i)) {
+        __m128i first = _mm_loadu_si128((const __m128i_u *)(code->bytes + at));
+        __m128i second = _mm_loadu_si128((const __m128i_u *)(code->bytes + at + 1));
+        __m128i pairs = _mm_or_si128(
+            _mm_and_si128(_mm_cmpeq_epi8(first, syscall_first),
+                          _mm_cmpeq_epi8(second, syscall_second)),
+            _mm_and_si128(_mm_cmpeq_epi8(first, pop_first), _mm_cmpeq_epi8(second, pop_second)));
+        for (unsigned left = (unsigned)_mm_movemask_epi8(pairs); left != 0; left &= left - 1)
+            look_around(gadgets, code, at + (unsigned)__builtin_ctz(left));
     }
+    for (; at < code->length; at++)
+        look_around(gadgets, code, at);
 }
 
 /* Nothing better is to be found. */
@@ -80,7 +104,7 @@ static size_t search_mapping(const pi_inject_search *search, pi_inject_gadgets *
         long got = read_code(search->pid, start, search->code, length);
         if (got < LONGEST_PATTERN)
             break;
-        look_in(gadgets, search->code, (size_t)got, start);
+        look_in(gadgets, &(code_part){search->code, (size_t)got, start});
         done += (size_t)got;
         /* A pattern can lie across the end of what was read. */
         start += (size_t)got < length || start + length == area->end
