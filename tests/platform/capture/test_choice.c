@@ -300,12 +300,15 @@ static void test_a_pagemap_that_fails(void **state) {
     assert_int_equal(pi_choice_make(&choice), -ETIME);
 }
 
-static void collect(bool cannot_scan, uint64_t from, uint64_t to, pi_page_run *runs,
-                    size_t *count) {
+/* How collect finds pages. */
+typedef enum collecting { BY_SCAN, BY_READING, BY_SCAN_WITHOUT_KIND } collecting;
+
+static void collect(collecting way, uint64_t from, uint64_t to, pi_page_run *runs, size_t *count) {
     int table = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
     assert_true(table >= 0);
     memset(&pages, 0, sizeof pages);
-    pages.cannot_scan = cannot_scan;
+    pages.cannot_scan = way == BY_READING;
+    pages.skips_kind = way == BY_SCAN_WITHOUT_KIND;
     pi_pages_begin(&pages, table);
     *count = 0;
     while (from < to && pi_pages_next(&pages, from, to, &runs[*count]) == 1) {
@@ -335,8 +338,8 @@ static void test_both_ways_tell_the_same(void **state) {
     for (size_t i = 0; i < MAPPED; i += i % 7 + 1)
         memory[i * PAGE] = 1;
     uint64_t from = (uintptr_t)memory, to = from + (uint64_t)MAPPED * PAGE;
-    collect(false, from, to, scanned, &scanned_count);
-    collect(true, from, to, read, &read_count);
+    collect(BY_SCAN, from, to, scanned, &scanned_count);
+    collect(BY_READING, from, to, read, &read_count);
     assert_true(scanned_count > 4000);
     assert_int_equal(scanned_count, read_count);
     for (size_t i = 0; i < read_count; i++) {
@@ -345,6 +348,12 @@ static void test_both_ways_tell_the_same(void **state) {
         file_pages += read[i].is_of_file;
     }
     assert_true(file_pages > 0);
+    /* The same pages, where those in a row are of several kinds in one. */
+    collect(BY_SCAN_WITHOUT_KIND, from, to, scanned, &scanned_count);
+    assert_true(scanned_count < read_count);
+    for (size_t i = 0, k = 0; i < scanned_count; i++)
+        for (uint64_t end = scanned[i].start; end != scanned[i].end; end = read[k++].end)
+            assert_true(k < read_count && read[k].start == end);
     munmap(memory, (size_t)MAPPED * PAGE);
 }
 

@@ -121,6 +121,11 @@ bool pi_choice_may_take(uint32_t type, const pi_area *area) {
     return share_of(type, area, area->start) != SHARE_NOTHING;
 }
 
+bool pi_choice_needs_kind(uint32_t type) {
+    return (type & PROCINSPECT_DUMP_TYPE_WITH_DATA_SEGS) != 0 &&
+           (type & PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY) == 0;
+}
+
 static int choose_recorded(pi_choice *choice, const pi_recorded_area *recorded, area_share share) {
     int chosen = 0;
     for (size_t i = 0; i < recorded->run_count; i++) {
@@ -171,6 +176,7 @@ int pi_choice_make(pi_choice *choice) {
     const char *text = choice->maps, *end = text + choice->maps_length;
     uint64_t data_end = 0, looked_up_to = 0;
     pi_area area;
+    choice->pages->skips_kind = !pi_choice_needs_kind(choice->type);
     choice->count = choice->always_next = choice->record_next = 0;
     choice->total_bytes = choice->left_out_bytes = choice->chosen_end = 0;
     choice->unwanted_bytes = choice->unwanted_count = choice->unwanted.next = 0;

@@ -48,6 +48,9 @@ typedef struct pi_choice {
 /* Whether a dump of this type can have anything of the area in it. */
 bool pi_choice_may_take(uint32_t type, const pi_area *area);
 
+/* Whether it depends on what pages are of (is_of_file) which of them are chosen. */
+bool pi_choice_needs_kind(uint32_t type);
+
 /* 0, or what pi_pages_next failed with. */
 int pi_choice_make(pi_choice *choice);
 

@@ -80,7 +80,7 @@ static long scan(pi_pages *pages, uint64_t from, scan_reach reach, uint64_t guar
                               .category_inverted = guard,
                               .category_mask = guard,
                               .category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
-                              .return_mask = SCAN_FILE | SCAN_ZERO};
+                              .return_mask = pages->skips_kind ? SCAN_ZERO : SCAN_FILE | SCAN_ZERO};
     long count =
         raw_call(SYS_ioctl, pages->pagemap, (long)PAGEMAP_SCAN_REQUEST, (long)&argument, 0);
     *end = argument.walk_end;

@@ -26,6 +26,7 @@ typedef struct pi_pages {
     bool cannot_scan;
     bool is_brief;           /* the first page is all that is asked for */
     bool is_narrow;          /* beyond what is asked for little is looked at */
+    bool skips_kind;         /* is_of_file isn't asked for: the kernel looks at each page for it */
     const pi_helper *helper; /* NULL in the host */
     uint64_t deadline_ns;    /* by CLOCK_MONOTONIC, 0 for none */
 

@@ -102,6 +102,8 @@ int pi_record_make(pi_page_record *record) {
     uint64_t looked_up_to = 0;
     int result = 0;
     record->pages->is_narrow = true;
+    record->pages->skips_kind = record->copy_pages->skips_kind =
+        !pi_choice_needs_kind(record->type);
     while (result == 0 && pi_area_next(&text, end, &area)) {
         if (area.start < looked_up_to || area.kind == PI_AREA_NEVER_READ ||
             (!has_any_of_always(record, &area, &next_always) && !is_chosen(record, &area)))
