@@ -31,33 +31,63 @@ static pid_t start_child(void) {
     return child;
 }
 
-/* In a grace its members run on, and what they fork goes on being new: to look until nobody is new
- * would mean to wait for the time limit. */
-static void members_are_not_followed(void **state) {
-    (void)state;
+/* Of one child, which is its root; tree and helper are as those of a helper that begins. */
+static pid_t begin_tree(void) {
     pi_kill_process about;
     pid_t child = start_child();
     helper.host_pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
     tree.helper = &helper;
     tree.proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_true(helper.host_pidfd >= 0 && tree.proc >= 0);
+    tree.root_pid = child;
     tree.events = tree.epoll = tree.child_signals = -1;
-    tree.never_trace = true;
     assert_int_equal(pi_kill_read_process(&tree, child, &about), 0);
     tree.members[0] = (pi_kill_member){
         .pid = child, .pidfd = -1, .start_ticks = about.start_ticks, .is_tied = true};
     tree.member_count = tree.live_count = 1;
     pi_kill_index_set(&tree.members_by_pid, child, 0);
+    return child;
+}
 
+static void end_tree(pid_t child) {
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    close(tree.proc);
+    close(helper.host_pidfd);
+}
+
+/* In a grace its members run on, and what they fork goes on being new: to look until nobody is new
+ * would mean to wait for the time limit. */
+static void members_are_not_followed(void **state) {
+    (void)state;
+    pid_t child = begin_tree();
+    tree.never_trace = true;
     pi_kill_follow_all(&tree);
     assert_int_equal(tree.members[0].hold, PI_KILL_REFUSED);
     assert_int_equal(tree.process_count, 0); /* nobody was looked for */
     assert_false(tree.all_are_traced);
 
-    kill(child, SIGKILL);
-    assert_int_equal(waitpid(child, NULL, 0), child);
-    close(tree.proc);
-    close(helper.host_pidfd);
+    end_tree(child);
+}
+
+/* On a busy machine the helper may have had no processor for all of the time that it had. */
+static void the_root_is_looked_at_though_time_is_up(void **state) {
+    (void)state;
+    pid_t child = begin_tree();
+    tree.never_trace = false;
+    tree.phase = PI_KILL_HOLDING;
+    tree.end_by_ns = UINT64_MAX / 2; /* of what watches a helper */
+    pi_kill_seize(&tree, &tree.members[0]);
+    bool may_be_traced = tree.members[0].hold == PI_KILL_SEIZED;
+    pi_kill_want_reaper(&tree);
+    tree.adopt_by_ns = 1;
+    for (int i = 0; i < 10 && tree.wants_reaper; i++)
+        pi_kill_adopt(&tree);
+    pi_helper_stop_watchdog(&helper);
+    end_tree(child);
+    if (!may_be_traced)
+        skip();
+    assert_true(tree.has_reaper);
 }
 
 /* The host is never stopped by a signal, and others are where a link could be lost otherwise. */
@@ -84,6 +114,7 @@ static void who_counts_as_held(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(members_are_not_followed),
+        cmocka_unit_test(the_root_is_looked_at_though_time_is_up),
         cmocka_unit_test(who_counts_as_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

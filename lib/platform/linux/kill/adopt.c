@@ -28,6 +28,7 @@ enum {
     VDSO_BYTES = 8192,
     ANSWER_STEP_NS = 50000,
     MOST_TRIES = 3,
+    LEAST_LOOKS = 20,         /* even where time is up: on a busy machine it passes without us */
     USER_CODE_SEGMENT = 0x33, /* 64-bit code */
     RED_ZONE_BYTES = 128,
     EVENT_SHIFT = 16,
@@ -39,6 +40,8 @@ enum {
 
 /* For all tries: a thread that only waits for a processor, on a busy machine, may take seconds. */
 static const uint64_t adopt_limit_ns = UINT64_C(10000000000);
+/* For each of the looks that are made in any case. */
+static const uint64_t look_limit_ns = UINT64_C(500000000);
 /* For putting a thread back, whatever the time. */
 static const uint64_t end_limit_ns = UINT64_C(3000000000);
 
@@ -245,8 +248,18 @@ static void find_call(pi_kill_tree *tree) {
 
 void pi_kill_want_reaper(pi_kill_tree *tree) {
     tree->wants_reaper = true;
-    tree->adopt_tries = 0;
+    tree->adopt_tries = tree->adopt_looks = 0;
     tree->adopt_by_ns = raw_now_ns() + adopt_limit_ns;
+}
+
+static bool may_look(pi_kill_tree *tree) {
+    uint64_t look_by_ns = raw_now_ns() + look_limit_ns;
+    if (tree->adopt_by_ns >= look_by_ns)
+        return true;
+    if (++tree->adopt_looks > LEAST_LOOKS)
+        return raw_now_ns() < tree->adopt_by_ns;
+    tree->adopt_by_ns = look_by_ns;
+    return true;
 }
 
 void pi_kill_adopt(pi_kill_tree *tree) {
@@ -258,7 +271,7 @@ void pi_kill_adopt(pi_kill_tree *tree) {
         pi_kill_gain_reaper(tree);
         return;
     }
-    if (root->is_last || tree->never_trace || raw_now_ns() >= tree->adopt_by_ns)
+    if (root->is_last || tree->never_trace || !may_look(tree))
         return;
     if (root->hold == PI_KILL_RUNS)
         pi_kill_seize(tree, root);

@@ -171,6 +171,7 @@ struct pi_kill_tree {
     bool has_reaper;        /* orphans come to the root */
     uint64_t adopted_at_ns; /* since when they do */
     uint32_t adopt_tries;
+    uint32_t adopt_looks; /* when time was short */
     uint64_t adopt_instruction; /* a system call's, in the root's memory */
     int32_t adopted_through;    /* the thread of the root that made the call; 0: it was so before */
     bool all_are_traced;        /* none is a member but who is traced, with all that it forks */
