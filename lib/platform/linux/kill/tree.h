@@ -12,8 +12,9 @@
 
 /*
  * Ending a tree of processes. The work is done by the helper process (trace/helper.h) in the files
- * of this folder, which are built like it and call no libc; kill.c alone is the host's side. They
- * share one pi_kill_tree, made by the host of memory that costs nothing until it is used.
+ * of this folder, which are built like it and call no libc; kill.c and report.c are the host's
+ * side. They share one pi_kill_tree, made by the host of memory that costs nothing until it is
+ * used.
  *
  * The difficulty is to know the members. A process that ends gives its children to init, and with
  * that the link to its parent is lost: whoever looks at /proc after that can't tell them from
@@ -171,7 +172,7 @@ struct pi_kill_tree {
     bool has_reaper;        /* orphans come to the root */
     uint64_t adopted_at_ns; /* since when they do */
     uint32_t adopt_tries;
-    uint32_t adopt_looks; /* when time was short */
+    uint32_t adopt_looks;       /* when time was short */
     uint64_t adopt_instruction; /* a system call's, in the root's memory */
     int32_t adopted_through;    /* the thread of the root that made the call; 0: it was so before */
     bool all_are_traced;        /* none is a member but who is traced, with all that it forks */
