@@ -17,6 +17,10 @@ extern size_t content_length; /* SHORT_LENGTH until a test's main sets the other
 
 void fill_content(void);
 
+/* Two ends of a pipe or a socket, of which the second, to be written to, blocks or doesn't: the
+ * `which`-th of these four. */
+void open_ends(int which, int ends[2]);
+
 /* A stream of it, which takes over the caller's reference to the cancellation, nullable. */
 procinspect_stream *content_stream(procinspect_cancellation *cancellation);
 

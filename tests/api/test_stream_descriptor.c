@@ -229,12 +229,7 @@ static void cancelled_while_a_reader_does_not_read(void **state) {
     (void)state;
     for (int i = 0; i < 4; i++) {
         int ends[2];
-        if (i & 2)
-            assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-        else
-            assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-        if (i & 1)
-            assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+        open_ends(i, ends);
         assert_cancelled_while_blocked(ends[1]);
         close(ends[0]);
         close(ends[1]);
