@@ -147,11 +147,14 @@ PROCINSPECT_API int32_t procinspect_stream_push(procinspect_stream *stream,
  *
  * From 4 MiB of a raw dump or of bytes on a second thread works beside the calling one, where the
  * system has one to give: each reads a part and writes it. It has all signals blocked, calls
- * nothing of the host's, and has ended when this returns; the two take 1 MiB. A regular file gets
- * the parts in any order, from the descriptor's position on, which stands behind them in the end:
- * nobody else may write there meanwhile. Where it fails the file is cut off behind the first part
- * that is missing, or where it ended before. With O_APPEND, and on FUSE, the parts go one behind
- * the other.
+ * nothing of the host's, and has ended when this returns; the two take 1 MiB, of a redacted dump
+ * 1.6. A regular file gets the parts in any order, from the descriptor's position on, which stands
+ * behind them in the end: nobody else may write there, or behind that, meanwhile. Until then the
+ * file's size doesn't tell how much of it is there: where others wait for the whole, write it under
+ * another name, and rename it. Where it fails the file is cut off, if it can be made shorter,
+ * behind the first part that is missing, or where it ended before. With O_APPEND, and on FUSE, the
+ * parts go one behind the other.
+ *
  * Errors: INVALID_ARGUMENT, CANCELLED, IO (os_errno says how), NO_MEMORY.
  */
 PROCINSPECT_API int32_t procinspect_stream_write_to_descriptor(procinspect_stream *stream,

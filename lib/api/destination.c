@@ -78,9 +78,11 @@ int32_t pi_destination_open(pi_destination *to, int descriptor,
     return PROCINSPECT_OK;
 }
 
-void pi_destination_use_offsets(pi_destination *to) {
+void pi_destination_use_offsets(pi_destination *to, uint64_t length_bytes) {
     to->begin_offset = to->is_file ? lseek(to->descriptor, 0, SEEK_CUR) : -1;
-    to->uses_offsets = to->begin_offset >= 0 && pi_file_takes_any_order(to->descriptor);
+    to->uses_offsets = to->begin_offset >= 0 &&
+                       (uint64_t)to->begin_offset <= (uint64_t)INT64_MAX - length_bytes &&
+                       pi_file_takes_any_order(to->descriptor);
 }
 
 static int32_t wait_for_room(const pi_destination *to, procinspect_error *error) {
@@ -139,9 +141,12 @@ void pi_destination_finish_offsets(const pi_destination *to, uint64_t length_byt
         return;
     off_t end = to->begin_offset + (off_t)length_bytes;
     off_t farthest = to->begin_offset + (off_t)farthest_bytes;
-    off_t kept = end > to->size_before_bytes ? end : to->size_before_bytes;
-    /* Where that can't be done the file keeps it; the stream has failed either way. */
-    int cut = farthest > kept ? ftruncate(to->descriptor, kept) : 0;
-    (void)cut;
+    off_t kept = length_bytes == 0 || end < to->size_before_bytes ? to->size_before_bytes : end;
+    /* Another size is somebody else's work. Where the file can't be cut it keeps what it has; the
+     * stream has failed either way. */
+    struct stat status;
+    if (farthest > kept && fstat(to->descriptor, &status) == 0 && status.st_size == farthest)
+        while (ftruncate(to->descriptor, kept) != 0 && errno == EINTR)
+            continue;
     lseek(to->descriptor, end, SEEK_SET);
 }

@@ -29,9 +29,9 @@ typedef struct pi_destination {
 int32_t pi_destination_open(pi_destination *to, int descriptor,
                             const procinspect_cancellation *cancellation, procinspect_error *error);
 
-/* From now on parts may be written in any order, where the destination is a file that takes them
- * so: to->uses_offsets. */
-void pi_destination_use_offsets(pi_destination *to);
+/* From now on parts of the next length_bytes may be written in any order, where the destination is
+ * a file that takes them so: to->uses_offsets. */
+void pi_destination_use_offsets(pi_destination *to, uint64_t length_bytes);
 
 /*
  * Writes all of it; `offset_bytes` behind where the destination began, if that uses offsets. Adds
@@ -43,7 +43,8 @@ int32_t pi_destination_write(const pi_destination *to, uint64_t offset_bytes,
                              int *write_errno, procinspect_error *error);
 
 /* Puts the position of a file that uses offsets behind the first `length_bytes`. What was written
- * beyond, up to farthest_bytes, is cut off; but what the file had before stays as long. */
+ * beyond, up to farthest_bytes, is cut off; but what the file had before, and what somebody else
+ * has written behind that, stays. */
 void pi_destination_finish_offsets(const pi_destination *to, uint64_t length_bytes,
                                    uint64_t farthest_bytes);
 

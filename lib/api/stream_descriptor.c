@@ -133,7 +133,7 @@ static bool write_in_parallel(procinspect_stream *stream, pi_destination *to, in
     unsigned char *bytes = malloc(2 * (size_t)PART_BYTES);
     if (bytes == NULL)
         return false;
-    pi_destination_use_offsets(to);
+    pi_destination_use_offsets(to, rest_bytes);
     move_by_both(&all, bytes, write_errno);
     free(bytes);
     *failure = all.failure;

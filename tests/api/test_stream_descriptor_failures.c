@@ -199,14 +199,23 @@ static void a_source_that_fails_midway(void **state) {
     }
 }
 
+enum { PART_OF_TWO = 2 * PI_STREAM_PART_BYTES };
+
+/* What the file is, and where in the dump its source fails. */
+typedef struct overtaking {
+    off_t length_before;
+    off_t position;
+    off_t fails_at;
+    bool grows_meanwhile; /* somebody else writes a byte far behind */
+    off_t expected_length;
+} overtaking;
+
 /* Fails at one part of two threads', once the next one is in the file. */
 typedef struct overtaken_source {
     pi_stream_source base;
     int file;
-    uint64_t fails_at;
+    const overtaking *about;
 } overtaken_source;
-
-enum { PART_OF_TWO = 2 * PI_STREAM_PART_BYTES };
 
 static int32_t read_overtaken(const pi_stream_source *base, uint64_t offset_bytes, void *buffer,
                               size_t capacity, size_t *length, procinspect_error *error) {
@@ -214,45 +223,59 @@ static int32_t read_overtaken(const pi_stream_source *base, uint64_t offset_byte
     size_t left = content_length - (size_t)offset_bytes;
     *length = left < capacity ? left : capacity;
     memcpy(buffer, content + offset_bytes, *length);
-    if (offset_bytes != source->fails_at)
+    if (offset_bytes != (uint64_t)source->about->fails_at)
         return 0;
     unsigned char next = 0;
+    off_t in_file = source->about->position + (off_t)offset_bytes;
     for (int i = 0; i < 10000 && next != content[offset_bytes + PART_OF_TWO]; i++) {
         usleep(500);
-        if (pread(source->file, &next, 1, (off_t)offset_bytes + PART_OF_TWO) != 1)
+        if (pread(source->file, &next, 1, in_file + PART_OF_TWO) != 1)
             next = 0;
     }
     bool is_overtaken = next == content[offset_bytes + PART_OF_TWO];
+    if (source->about->grows_meanwhile)
+        is_overtaken &= pwrite(source->file, "x", 1, 2 * LONG_LENGTH - 1) == 1;
     return pi_error_set(error, PROCINSPECT_ERROR_IO, is_overtaken ? ESTALE : ETIME,
                         "The source has failed.");
 }
 
-/* The file is cut off behind the first part that is missing, or where it ended before. */
-static void assert_is_cut(off_t length_before, off_t expected_length) {
+static void assert_is_cut(const overtaking *about) {
     FILE *file = tmpfile();
     overtaken_source source = {.base = {.read_at = read_overtaken, .release = release_nothing},
                                .file = fileno(file),
-                               .fails_at = 3 * PART_OF_TWO};
+                               .about = about};
     procinspect_stream *stream;
     procinspect_error error = {0};
-    assert_int_not_equal(content[source.fails_at + PART_OF_TWO], 0);
-    assert_int_equal(ftruncate(source.file, length_before), 0);
+    assert_int_not_equal(content[about->fails_at + PART_OF_TWO], 0);
+    assert_int_equal(ftruncate(source.file, about->length_before), 0);
+    assert_int_equal(lseek(source.file, about->position, SEEK_SET), about->position);
     assert_int_equal(pi_stream_new(&source.base, (int64_t)content_length, NULL, &stream, NULL), 0);
     assert_int_equal(procinspect_stream_write_to_descriptor(stream, source.file, &error),
                      PROCINSPECT_ERROR_IO);
     assert_int_equal(error.os_errno, ESTALE);
-    assert_int_equal(procinspect_stream_position_bytes(stream), source.fails_at);
-    assert_int_equal(lseek(source.file, 0, SEEK_CUR), source.fails_at);
-    assert_int_equal(lseek(source.file, 0, SEEK_END), expected_length);
+    assert_int_equal(procinspect_stream_position_bytes(stream), about->fails_at);
+    assert_int_equal(lseek(source.file, 0, SEEK_CUR), about->position + about->fails_at);
+    assert_int_equal(lseek(source.file, 0, SEEK_END), about->expected_length);
     fclose(file);
     procinspect_stream_free(stream);
 }
 
+/* The file is cut off behind the first part that is missing, or where it ended before. */
 static void a_part_that_fails_behind_the_next(void **state) {
     (void)state;
-    assert_is_cut(0, 3 * PART_OF_TWO);
-    assert_is_cut(3 * PART_OF_TWO + 7, 3 * PART_OF_TWO + 7);
-    assert_is_cut(LONG_LENGTH + 1, LONG_LENGTH + 1);
+    enum { FAILS_AT = 3 * PART_OF_TWO, POSITION = 5 };
+    static const overtaking cases[] = {
+        {.fails_at = FAILS_AT, .expected_length = FAILS_AT},
+        {.fails_at = FAILS_AT, .position = POSITION, .expected_length = FAILS_AT + POSITION},
+        {.length_before = FAILS_AT + 7, .fails_at = FAILS_AT, .expected_length = FAILS_AT + 7},
+        {.length_before = LONG_LENGTH + 1,
+         .fails_at = FAILS_AT,
+         .expected_length = LONG_LENGTH + 1},
+        {.position = POSITION, .expected_length = 0},
+        {.fails_at = FAILS_AT, .grows_meanwhile = true, .expected_length = 2 * LONG_LENGTH},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_is_cut(&cases[i]);
 }
 
 static void a_full_disk_is_enospc(void **state) {
