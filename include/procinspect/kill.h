@@ -51,9 +51,10 @@ extern "C" {
  * since Linux 6.6, and then only while no more come than its sockets have room for) or the process
  * may be traced. Elsewhere a member that forks and ends between two looks can leave a child behind;
  * and so it can where there are no events, and the machine is too busy for the process to make that
- * call within 10 s, or for the members to stop within 20 s. And it is 0 where a tree has grown
- * beyond 131,072 members since it was checked: those for whom there was no place then aren't in the
- * report, and may live on.
+ * call within 10 s, or for the members to stop within 20 s. It is 0 where another helper had to
+ * finish what one had begun (below). And it is 0 where a tree has grown beyond 131,072 members
+ * since it was checked: those for whom there was no place then aren't in the report, and may live
+ * on.
  *
  * How long does it take? Mostly as long as the members take to end. Where some don't: 5 s to bring
  * them to stand and timeout_ms for their ends, which INCLUDE_HOST doubles; with a grace, grace_ms

@@ -1,6 +1,4 @@
-/* A kill that is cancelled leaves everything as it was; one that meets a member which can't be
- * traced, or whose code can't be read, because that waits for a file system that doesn't answer,
- * goes on without. */
+/* A kill that is cancelled, or whose helper is killed, leaves everything as it was. */
 #include "kill/tree_run.h"
 
 #include <setjmp.h>
@@ -9,25 +7,20 @@
 
 #include <cmocka.h>
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "kill/restrict.h"
-#include "platform/fuse_mount.h"
 
 enum {
     FEW = 40,
@@ -37,8 +30,7 @@ enum {
     GRACE_MS = 60000,
     LONGEST_DELAY_US = 30000,
     WAIT_STEPS = 20000,
-    RESTRICTS_NOT = 77,
-    LONGEST_HANG_S = 40 /* 5 s, where the machine isn't busy; it was more than 60 s */
+    RESTRICTS_NOT = 77
 };
 
 /* What the trees of this file and their test share. */
@@ -228,165 +220,6 @@ static void a_helper_that_is_killed_leaves_no_trace(void **state) {
     assert_true(adopted >= runs / 2);
 }
 
-static void a_member_in_an_execve_that_hangs(void **state) {
-    (void)state;
-    static const char program[] = "#!/bin/true\n";
-    fuse_mount mount = fuse_start(program, sizeof program - 1);
-    atomic_store(&mount.board->answers_no_read, 1);
-    pid_t root = start_root();
-    pid_t hanging = fork(); /* a tree of its own: a child that hangs */
-    if (hanging == 0) {
-        if (fork() == 0) {
-            execl(mount.path, "program", (char *)NULL);
-            _exit(1);
-        }
-        for (;;)
-            pause();
-    }
-    for (int i = 0; i < WAIT_STEPS && atomic_load(&mount.board->reads_unanswered) == 0; i++)
-        sleep_us(500);
-    assert_true(atomic_load(&mount.board->reads_unanswered) > 0);
-    procinspect_error error = {0};
-    procinspect_kill_options options;
-    procinspect_kill_options_init(&options, sizeof options);
-    options.timeout_ms = 2000;
-    int32_t code = tree_try_to_end(hanging, &options, &error);
-    if (code != PROCINSPECT_OK)
-        fail_msg("%s", error.message);
-    assert_int_equal(waitpid(hanging, NULL, WNOHANG), hanging);
-    fuse_end(&mount);
-    end_root(root);
-}
-
-/* Ends when it is asked to, and leaves one that hangs in an execve, and one that only sleeps: both
- * hear no SIGTERM. */
-static _Noreturn void leave_one_that_hangs(const char *path) {
-    alarm(LONGEST_HANG_S * 2); /* should the test have ended before that */
-    for (int i = 0; i < 2; i++) {
-        pid_t pid = fork();
-        if (pid != 0) {
-            shared->sleepers[i] = pid;
-            continue;
-        }
-        alarm(LONGEST_HANG_S * 2);
-        signal(SIGTERM, SIG_IGN);
-        atomic_fetch_add(&shared->ready, 1);
-        if (i == 0)
-            execl(path, "program", (char *)NULL);
-        for (;;)
-            pause();
-    }
-    for (;;)
-        pause();
-}
-
-/* The attempt that is ended for the one that hangs has seen the root end: its other members are in
- * no tree any more. Where the kernel's events aren't sure it is ended before that, and the other
- * attempt finds the root. */
-static void a_root_that_ends_before_one_hangs(void **state) {
-    (void)state;
-    static const char program[] = "#!/bin/true\n";
-    memset(shared, 0, sizeof *shared);
-    fuse_mount mount = fuse_start(program, sizeof program - 1);
-    atomic_store(&mount.board->answers_no_read, 1);
-    pid_t root = fork();
-    if (root == 0)
-        leave_one_that_hangs(mount.path);
-    for (int i = 0; i < WAIT_STEPS && (atomic_load(&mount.board->reads_unanswered) == 0 ||
-                                       atomic_load(&shared->ready) != 2);
-         i++)
-        sleep_us(500);
-    assert_true(atomic_load(&mount.board->reads_unanswered) > 0);
-    procinspect_kill_options options;
-    procinspect_kill_options_init(&options, sizeof options);
-    options.timeout_ms = 2000;
-    options.grace_ms = 500;
-    static tree_log log;
-    const tree_run run = {.log = &log, .root = root};
-    const procinspect_kill_report *report = tree_end(&run, &options);
-    assert_int_equal(report->count, 3);
-    assert_int_equal(report->items[0]->pid, root);
-    assert_int_equal(report->ended_count, 2);
-    assert_int_equal(report->survived_count, 1); /* it ends when the file system does */
-    assert_int_not_equal(tree_state(shared->sleepers[0], NULL), 'Z');
-    char left = tree_state(shared->sleepers[1], NULL);
-    assert_true(left == 'Z' || left == '?');
-    procinspect_kill_report_free(report);
-    fuse_end(&mount);
-    end_root(root);
-    for (int i = 0; i < WAIT_STEPS && tree_goes_on(shared->sleepers[0]); i++)
-        sleep_us(500);
-    assert_false(tree_goes_on(shared->sleepers[0]));
-}
-
-/* Sleeps in code that is mapped from the file: only the page that it runs in is there. */
-static _Noreturn void sleep_in(const char *path, size_t length) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    void *code = mmap(NULL, length, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0);
-    void (*run)(void);
-    memcpy(&run, &code, sizeof run);
-    if (file < 0 || code == MAP_FAILED || madvise(code, length, MADV_RANDOM) != 0)
-        _exit(1);
-    unsigned first = *(volatile unsigned char *)code;
-    atomic_store(&shared->ready, first != 0);
-    while (atomic_load(&shared->ready) != 2)
-        sleep_us(500);
-    run();
-    _exit(2);
-}
-
-/* That it is in the call of the code below. */
-static bool is_in_pause(pid_t pid) {
-    char path[64], text[256] = "";
-    snprintf(path, sizeof path, "/proc/%d/syscall", (int)pid);
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    bool is_read = fgets(text, sizeof text, file) != NULL;
-    fclose(file);
-    return is_read && strtol(text, NULL, 10) == SYS_pause;
-}
-
-static void a_root_whose_code_can_not_be_read(void **state) {
-    (void)state;
-    /* 0: mov $SYS_pause, %eax; syscall; jmp 0 */
-    static const unsigned char loop[] = {0xb8, SYS_pause, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7};
-    static unsigned char program[1 << 20];
-    memcpy(program, loop, sizeof loop);
-    memset(shared, 0, sizeof *shared);
-    fuse_mount mount = fuse_start(program, sizeof program);
-    atomic_store(&mount.board->answers_flushes, 1);
-    pid_t root = fork();
-    if (root == 0)
-        sleep_in(mount.path, sizeof program);
-    for (int i = 0; i < WAIT_STEPS && atomic_load(&shared->ready) == 0; i++)
-        sleep_us(500);
-    atomic_store(&mount.board->answers_no_read, 1);
-    atomic_store(&shared->ready, 2);
-    for (int i = 0; i < WAIT_STEPS && !is_in_pause(root); i++)
-        sleep_us(500);
-    assert_true(is_in_pause(root));
-    procinspect_error error = {0};
-    procinspect_kill_options options;
-    procinspect_kill_options_init(&options, sizeof options);
-    time_t begin = time(NULL);
-    pid_t host = fork();
-    if (host == 0)
-        _exit(restrict_events() ? tree_try_to_end(root, &options, &error) : RESTRICTS_NOT);
-    int status = 0;
-    assert_int_equal(waitpid(host, &status, 0), host);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == RESTRICTS_NOT) {
-        fuse_end(&mount);
-        end_root(root);
-        skip();
-    }
-    assert_int_equal(status, 0);
-    assert_true(time(NULL) - begin < LONGEST_HANG_S);
-    assert_int_equal(tree_state(root, NULL), 'Z'); /* traced by what hangs until that ends */
-    fuse_end(&mount);
-    end_root(root);
-}
-
 static int set_up(void **state) {
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     return shared == MAP_FAILED || tree_run_setup(state) != 0;
@@ -397,9 +230,6 @@ int main(void) {
         cmocka_unit_test(what_is_cancelled_before_it_begins_kills_nobody),
         cmocka_unit_test(what_is_cancelled_midway_leaves_no_trace),
         cmocka_unit_test(a_helper_that_is_killed_leaves_no_trace),
-        cmocka_unit_test(a_member_in_an_execve_that_hangs),
-        cmocka_unit_test(a_root_that_ends_before_one_hangs),
-        cmocka_unit_test(a_root_whose_code_can_not_be_read),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }

@@ -41,6 +41,7 @@ typedef struct stage {
     int32_t code;
     procinspect_error error;
     uint32_t count, not_tried_count, ended_count;
+    uint64_t total_ns;
     int is_reaper;
 } stage;
 
@@ -98,6 +99,7 @@ static void end_tree_of(pid_t pid, const procinspect_kill_options *options) {
     if (shared->code == PROCINSPECT_OK) {
         shared->count = (uint32_t)(report->count - report->escaped_count);
         shared->ended_count = report->ended_count;
+        shared->total_ns = report->total_ns;
         for (size_t i = 0; i < report->count; i++)
             shared->not_tried_count += report->items[i]->outcome == PROCINSPECT_KILL_NOT_TRIED;
     }
@@ -270,6 +272,21 @@ static void a_tree_without_the_host(void **state) {
     clear(witness);
 }
 
+/* And ends not sooner for that: its one member ignores SIGTERM. */
+static void a_grace_without_the_host(void **state) {
+    (void)state;
+    const procinspect_kill_options options = options_of(PROCINSPECT_KILL_INCLUDE_HOST, GRACE_MS);
+    pid_t witness = tree_start_witness();
+    start(DEAF, &options);
+    atomic_store(&shared->go, 1);
+    wait_until(&shared->go, 2);
+    if (shared->code != PROCINSPECT_OK)
+        fail_msg("%s", shared->error.message);
+    assert_int_equal(shared->ended_count, 1);
+    assert_true(shared->total_ns >= GRACE_MS * UINT64_C(1000000));
+    clear(witness);
+}
+
 static void *request_soon(void *cancellation) {
     wait_until(&shared->go, 1);
     usleep(GRACE_MS * 1000);
@@ -318,6 +335,7 @@ int main(void) {
         cmocka_unit_test(a_host_that_may_not_trace),
         cmocka_unit_test(only_a_check),
         cmocka_unit_test(a_tree_without_the_host),
+        cmocka_unit_test(a_grace_without_the_host),
         cmocka_unit_test(a_kill_that_is_cancelled),
     };
     return cmocka_run_group_tests(tests, share_stage, NULL);

@@ -223,12 +223,12 @@ static bool adopt_through(pi_kill_tree *tree, int32_t pid, int32_t tid) {
         return tree->adopt_tries < MOST_TRIES;
     }
     int was_reaper = is_reaper(&thread);
-    if (was_reaper == 0) /* before the call: should the helper end in it, the host takes it back */
+    /* Before the call, which may yet be made where no answer came in time, or the helper ended:
+     * then the host takes it back. */
+    if (was_reaper == 0)
         tree->adopted_through = tid;
     bool is_done =
         was_reaper == 1 || (was_reaper == 0 && call_prctl(&thread, PR_SET_CHILD_SUBREAPER, 1) == 0);
-    if (!is_done)
-        tree->adopted_through = 0;
     put_back(&thread);
     if (is_done)
         pi_kill_gain_reaper(tree);
@@ -327,7 +327,7 @@ static bool undo_alone(pi_kill_tree *tree, int32_t pid, int32_t tid) {
 void pi_kill_undo_job(pi_helper *helper, void *argument) {
     pi_kill_tree *tree = argument;
     tree->helper = helper;
-    tree->end_by_ns = raw_now_ns() + helper->limit_ns;
+    tree->end_by_ns = atomic_load(&helper->end_by_ns);
     tree->adopt_by_ns = raw_now_ns() + end_limit_ns;
     find_call(tree);
     pi_kill_each_thread(tree, tree->root_pid, undo_alone);

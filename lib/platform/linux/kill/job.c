@@ -74,8 +74,8 @@ static void check_member(pi_kill_tree *tree, pi_kill_member *member) {
             refuse(tree, PI_KILL_HOLDS_HOST, member->pid, 0);
         return;
     }
-    if (tree->never_trace)
-        return; /* an attempt before this one was accepted, and has begun */
+    if (tree->has_begun)
+        return; /* an attempt before this one, which was accepted */
     if (member->is_other_users) {
         pi_kill_read_owner(tree, member->pid, &tree->refused_user_id);
         refuse(tree, PI_KILL_OTHER_USER, member->pid, 0);
@@ -94,7 +94,7 @@ static bool read_and_check(pi_kill_tree *tree) {
     if (result != 0)
         refuse(tree, result == -E2BIG ? PI_KILL_TOO_MANY : PI_KILL_SYSTEM_CALL, tree->root_pid,
                -result);
-    else if (tree->is_full)
+    else if (tree->is_full && !tree->has_begun)
         refuse(tree, PI_KILL_TOO_MANY, tree->root_pid, 0);
     for (size_t i = 0; tree->refusal == PI_KILL_ACCEPTED && i < tree->member_count; i++)
         if (!tree->members[i].has_ended)
@@ -102,12 +102,14 @@ static bool read_and_check(pi_kill_tree *tree) {
     return tree->refusal == PI_KILL_ACCEPTED;
 }
 
-/* SIGCONT, too: what is stopped hears no SIGTERM. */
+/* Those, too, that were forked since the tree was read. SIGCONT: what is stopped hears no SIGTERM.
+ */
 static void send_term(pi_kill_tree *tree) {
     tree->has_begun = true;
-    tree->asked_at_ns = raw_now_ns();
+    pi_kill_wait(tree, 0);
     for (size_t i = 0, asked = tree->member_count; i < asked; i++) {
         pi_kill_member *member = &tree->members[i];
+        pi_kill_tie(tree, member);
         if (member->has_ended || member->is_last || member->is_other_users)
             continue;
         pi_kill_send(tree, member, SIGTERM);
@@ -124,16 +126,21 @@ static void tie_live(pi_kill_tree *tree, uint32_t i) {
 /* The root ends early in this, mostly, and with it the reaper: where the kernel's events may fail
  * us the members are traced meanwhile. */
 static void ask_to_end(pi_kill_tree *tree) {
+    bool holds_host = pi_kill_find_member(tree, tree->host_pid) != NULL;
     uint64_t next_look = 0;
     if (!tree->events_are_sure)
         pi_kill_follow_all(tree);
-    send_term(tree);
+    if (pi_helper_must_stop(tree->helper))
+        return;
+    tree->asked_at_ns = raw_now_ns();
+    if (!tree->was_asked)
+        send_term(tree);
     uint64_t until = tree->asked_at_ns + tree->grace_ns;
     for (;;) {
         uint64_t now = raw_now_ns();
         for (uint32_t i = tree->live_count; i-- > 0;)
             tie_live(tree, i);
-        bool only_host = tree->live_count <= (tree->include_host ? 1 : 0);
+        bool only_host = tree->live_count <= (holds_host ? 1 : 0);
         if (now >= until || pi_helper_must_stop(tree->helper))
             return;
         if (only_host && !pi_kill_wait(tree, 0) && (tree->live_count != 0 || !is_left(tree)))
@@ -231,7 +238,7 @@ static void kill_all(pi_kill_tree *tree) {
 void pi_kill_job(pi_helper *helper, void *argument) {
     pi_kill_tree *tree = argument;
     tree->helper = helper;
-    tree->end_by_ns = raw_now_ns() + helper->limit_ns;
+    tree->end_by_ns = atomic_load(&helper->end_by_ns);
     tree->own_pid = (int32_t)raw_call(SYS_getpid, 0, 0, 0, 0);
     get_ahead(tree);
     raise_descriptor_limit(tree);

@@ -109,23 +109,34 @@ static void hand_down_members(pi_kill_tree *to, const pi_kill_tree *from) {
     }
 }
 
+static uint64_t rest_of_grace(const pi_kill_tree *tree) {
+    uint64_t until = tree->asked_at_ns + tree->grace_ns, now = now_ns();
+    return until > now ? until - now : 0;
+}
+
 /* Once more, without tracing: a member can be in the middle of an execve from a file system that
  * doesn't answer, which holds up who traces it, and nobody who kills it. */
 static int32_t run_again(const pi_process *process, const pi_kill_request *request,
                          pi_kill_tree **tree, procinspect_error *error) {
     pi_kill_tree *before = *tree, *again = new_tree(process, request);
+    pi_kill_request rest = *request;
     let_go(before);
     if (again == NULL)
         return pi_error_no_memory(error);
     again->adopted_through = before->adopted_through;
     again->never_trace = true;
     again->host_is_reaper = before->host_is_reaper;
-    if (before->asked_at_ns != 0)
-        again->grace_ns = 0;
-    hand_down_members(again, before);
+    again->has_begun = before->has_begun;
+    again->was_asked = before->asked_at_ns != 0;
+    if (again->was_asked)
+        again->grace_ns = rest_of_grace(before);
+    if (before->phase == PI_KILL_KILLING)
+        rest.cancellation = NULL; /* it comes too late */
+    if (before->has_begun)
+        hand_down_members(again, before);
     free_tree(before);
     *tree = again;
-    return run_helper(request, again, error);
+    return run_helper(&rest, again, error);
 }
 
 /* A helper that didn't come to that leaves the root the reaper of its orphans, whom it may not wait

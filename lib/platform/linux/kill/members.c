@@ -312,16 +312,19 @@ static bool is_gone(const pi_kill_tree *tree, pi_kill_member *member) {
     return false;
 }
 
-/* Those of an attempt before this one, who may no longer be below the root. */
+/* Those of an attempt before this one, who may no longer be below the root. What they forked and
+ * left between the two was heard by nobody, unless it came to the host. */
 static void take_over(pi_kill_tree *tree) {
+    tree->is_exact = tree->is_exact && tree->host_is_reaper;
     for (size_t i = 0; i < tree->member_count; i++) {
         pi_kill_member *member = &tree->members[i];
         member->has_ended = member->is_tied = member->has_ended || is_gone(tree, member);
         tree->spent_count += is_spent(tree, member);
+        if (!member->has_ended || pi_kill_find_member(tree, member->pid) == NULL)
+            pi_kill_index_set(&tree->members_by_pid, member->pid, (int32_t)i);
         if (member->has_ended)
             continue;
         member->was_signalled = false;
-        pi_kill_index_set(&tree->members_by_pid, member->pid, (int32_t)i);
         add_to_live(tree, member);
     }
 }
@@ -338,10 +341,11 @@ int pi_kill_read_tree(pi_kill_tree *tree) {
         ;
     pi_kill_read_events(tree);
     tree->read_at_ns = raw_now_ns();
-    for (size_t i = 0; result == 0 && i < tree->member_count; i++)
+    for (size_t i = 0; i < tree->member_count; i++) {
         result = pi_kill_tie(tree, &tree->members[i]);
-    if (result != 0)
-        return result;
+        if (result != 0 && !tree->has_begun) /* what has is brought to its end */
+            return result;
+    }
     tree->is_read = true;
     for (size_t i = 0; i < tree->fork_count; i++)
         pi_kill_note_fork(tree, &tree->forks[i]);

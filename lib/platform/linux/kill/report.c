@@ -55,8 +55,9 @@ static int32_t system_call_failed(const pi_kill_tree *tree, procinspect_error *e
     return pi_error_set(
         error, code, tree->os_errno,
         "Reading the tree of %d failed: %s. Every member takes a descriptor: raise the "
-        "hard limit RLIMIT_NOFILE where there are too few. Nothing was stopped.",
-        (int)tree->root_pid, strerrordesc_np(tree->os_errno));
+        "hard limit RLIMIT_NOFILE where there are too few.%s",
+        (int)tree->root_pid, strerrordesc_np(tree->os_errno),
+        tree->has_begun ? "" : " Nothing was stopped.");
 }
 
 int32_t pi_kill_refused(const pi_process *process, const pi_kill_tree *tree,

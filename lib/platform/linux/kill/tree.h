@@ -144,6 +144,7 @@ struct pi_kill_tree {
     bool host_is_reaper; /* it is the root, and gets its orphans by itself */
     bool only_check;     /* nothing is signalled */
     bool never_trace;    /* tracing a member has hung before */
+    bool was_asked;      /* SIGTERM was sent by an attempt before this one */
     bool is_kept;        /* the helper could not be ended, and may yet write here */
 
     /* Answered. */
@@ -152,9 +153,9 @@ struct pi_kill_tree {
     uint32_t refused_user_id;
     int32_t os_errno;
     bool is_exact;  /* every fork since the tree was read is known */
-    bool has_begun; /* something was stopped or signalled */
+    bool has_begun; /* something was stopped or signalled, by an attempt before this one, too */
     uint64_t read_at_ns;
-    size_t member_count; /* at first those of an attempt before this one, which the host fills */
+    size_t member_count; /* at first those of one that had begun, which the host fills */
     size_t escaped_count;
 
     /* At work. */
