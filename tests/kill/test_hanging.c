@@ -66,6 +66,12 @@ static void wait_until_one_hangs(const fuse_mount *mount) {
     assert_true(atomic_load(&mount->board->reads_unanswered) > 0);
 }
 
+static void wait_until_ready(void) {
+    for (int i = 0; i < WAIT_STEPS && atomic_load(&shared->ready) == 0; i++)
+        sleep_us(500);
+    assert_int_equal(atomic_load(&shared->ready), 1);
+}
+
 static procinspect_kill_options options_of(uint32_t grace_ms) {
     procinspect_kill_options options;
     procinspect_kill_options_init(&options, sizeof options);
@@ -141,8 +147,7 @@ static void a_root_that_ends_before(void **state) {
     if (root == 0)
         leave_some(mount.path);
     wait_until_one_hangs(&mount);
-    for (int i = 0; i < WAIT_STEPS && atomic_load(&shared->ready) == 0; i++)
-        sleep_us(500);
+    wait_until_ready();
     const procinspect_kill_options options = options_of(500);
     static tree_log log;
     const tree_run run = {.log = &log, .root = root};
@@ -203,8 +208,7 @@ static void a_grace(void **state) {
     pid_t root = fork();
     if (root == 0)
         end_slowly(mount.path);
-    for (int i = 0; i < WAIT_STEPS && atomic_load(&shared->ready) == 0; i++)
-        sleep_us(500);
+    wait_until_ready();
     pid_t host = fork();
     if (host == 0) {
         procinspect_error error;
@@ -260,8 +264,7 @@ static void code_that_can_not_be_read(void **state) {
     pid_t root = fork();
     if (root == 0)
         sleep_in(mount.path, sizeof code);
-    for (int i = 0; i < WAIT_STEPS && atomic_load(&shared->ready) == 0; i++)
-        sleep_us(500);
+    wait_until_ready();
     atomic_store(&mount.board->answers_no_read, 1);
     atomic_store(&shared->ready, 2);
     for (int i = 0; i < WAIT_STEPS && !is_in_pause(root); i++)

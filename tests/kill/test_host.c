@@ -233,6 +233,14 @@ static void all_run(int members) {
     assert_int_equal(shared->is_reaper, 0);
 }
 
+/* The host's call, which succeeds. */
+static void let_it_return(void) {
+    atomic_store(&shared->go, 1);
+    wait_until(&shared->go, 2);
+    if (shared->code != PROCINSPECT_OK)
+        fail_msg("%s", shared->error.message);
+}
+
 static void only_a_check(void **state) {
     (void)state;
     const procinspect_kill_options options =
@@ -241,10 +249,7 @@ static void only_a_check(void **state) {
     for (int i = 0; i < 2; i++) {
         pid_t witness = tree_start_witness();
         int members = start(roles[i], &options);
-        atomic_store(&shared->go, 1);
-        wait_until(&shared->go, 2);
-        if (shared->code != PROCINSPECT_OK)
-            fail_msg("%s", shared->error.message);
+        let_it_return();
         assert_int_equal(shared->count, members);
         assert_int_equal(shared->not_tried_count, members);
         all_run(members);
@@ -258,10 +263,7 @@ static void a_tree_without_the_host(void **state) {
     const procinspect_kill_options options = options_of(PROCINSPECT_KILL_INCLUDE_HOST, 0);
     pid_t witness = tree_start_witness();
     start(LEADER, &options);
-    atomic_store(&shared->go, 1);
-    wait_until(&shared->go, 2);
-    if (shared->code != PROCINSPECT_OK)
-        fail_msg("%s", shared->error.message);
+    let_it_return();
     assert_int_equal(shared->count, 2);
     assert_int_equal(shared->ended_count, 2);
     assert_int_equal(shared->is_reaper, 0);
@@ -278,10 +280,7 @@ static void a_grace_without_the_host(void **state) {
     const procinspect_kill_options options = options_of(PROCINSPECT_KILL_INCLUDE_HOST, GRACE_MS);
     pid_t witness = tree_start_witness();
     start(DEAF, &options);
-    atomic_store(&shared->go, 1);
-    wait_until(&shared->go, 2);
-    if (shared->code != PROCINSPECT_OK)
-        fail_msg("%s", shared->error.message);
+    let_it_return();
     assert_int_equal(shared->ended_count, 1);
     assert_true(shared->total_ns >= GRACE_MS * UINT64_C(1000000));
     clear(witness);
