@@ -14,9 +14,8 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "platform/linux/capture/by_copy.h"
+#include "platform/linux/capture/memory_file.h"
 #include "platform/linux/capture/source.h"
-
-enum { PAGE_BYTES = 4096 };
 
 typedef struct copy_source {
     pi_memory_source source; /* first: what is handed out is a pointer to it */
@@ -95,35 +94,6 @@ static bool is_being_ended(const copy_source *copy) {
     return state != 't' && state != 'S';
 }
 
-/* How a part of the copy's memory was read. */
-typedef enum copy_reading { READ_WELL, READ_IN_PART, READ_NOTHING } copy_reading;
-
-/*
- * By the file, and not by process_vm_readv: since Linux 5.19 that has a page that process and copy
- * share copied before it is read, and so the copy would come to take as much memory as it is large.
- * A page that can't be read (EIO) is zero. Where there is no memory any more the file is at its
- * end.
- */
-static copy_reading read_from_copy(const copy_source *copy, uint64_t address, unsigned char *to,
-                                   size_t length) {
-    copy_reading reading = READ_WELL;
-    while (length != 0) {
-        ssize_t got = pread(copy->work->hold.copy->memory_file, to, length, (off_t)address);
-        if (got == 0)
-            return READ_NOTHING;
-        size_t done = got > 0 ? (size_t)got : PAGE_BYTES - (size_t)(address % PAGE_BYTES);
-        if (got < 0) {
-            done = done < length ? done : length;
-            memset(to, 0, done);
-            reading = READ_IN_PART;
-        }
-        address += done;
-        to += done;
-        length -= done;
-    }
-    return reading;
-}
-
 /* What of [address, address + length) can be read in one way: from the held range, whose bytes are
  * in *bytes then, or from the copy. */
 static size_t one_way(const copy_source *copy, uint64_t address, size_t length,
@@ -144,6 +114,11 @@ static size_t one_way(const copy_source *copy, uint64_t address, size_t length,
     return is_below ? (size_t)(range->address - address) : length;
 }
 
+/*
+ * From the copy by the file, and not by process_vm_readv: since Linux 5.19 that has a page that
+ * process and copy share copied before it is read, and so the copy would come to take as much
+ * memory as it is large.
+ */
 static int32_t read_bytes(const pi_memory_source *source, uint64_t address, void *buffer,
                           size_t length, procinspect_error *error) {
     const copy_source *copy = (const copy_source *)(const void *)source;
@@ -151,22 +126,22 @@ static int32_t read_bytes(const pi_memory_source *source, uint64_t address, void
     if (pi_memory_range_around(copy->ranges, copy->range_count, address, length) ==
         copy->range_count)
         return pi_capture_not_held(address, length, error);
-    copy_reading reading = READ_WELL;
-    while (length != 0 && reading != READ_NOTHING) {
+    pi_memory_reading reading = PI_MEMORY_READ_WELL;
+    while (length != 0 && reading != PI_MEMORY_READ_NOTHING) {
         const unsigned char *bytes;
         size_t part = one_way(copy, address, length, &bytes);
-        copy_reading of_part = READ_WELL;
+        pi_memory_reading of_part = PI_MEMORY_READ_WELL;
         if (bytes != NULL)
             memcpy(to, bytes, part);
         else
-            of_part = read_from_copy(copy, address, to, part);
+            of_part = pi_memory_file_read(copy->work->hold.copy->memory_file, address, to, part);
         reading = of_part > reading ? of_part : reading;
         address += part;
         to += part;
         length -= part;
     }
-    bool is_lost = reading == READ_NOTHING || has_ended(copy) ||
-                   (reading == READ_IN_PART && is_being_ended(copy));
+    bool is_lost = reading == PI_MEMORY_READ_NOTHING || has_ended(copy) ||
+                   (reading == PI_MEMORY_READ_IN_PART && is_being_ended(copy));
     return is_lost ? lost(copy->work->hold.copy, error) : PROCINSPECT_OK;
 }
 

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "platform/linux/capture/live_source.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/io.h"
+#include "platform/linux/capture/memory_file.h"
 #include "platform/linux/capture/source.h"
-
-enum { PAGE_BYTES = 4096 };
 
 typedef struct live_source {
     pi_memory_source source; /* first: what is handed out is a pointer to it */
@@ -34,25 +31,11 @@ static int32_t lost(const live_source *live, procinspect_error *error) {
                         (int)live->pid);
 }
 
-/* A page that isn't there any more, or can't be read, is zero. Where no memory is left of the
- * program the file is at its end. */
+/* A page that isn't there any more, or can't be read, is zero. */
 static int32_t read_running(const live_source *live, uint64_t address, unsigned char *to,
                             size_t length, procinspect_error *error) {
-    while (length != 0) {
-        ssize_t got = pread(live->file, to, length, (off_t)address);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got == 0)
-            return lost(live, error);
-        size_t done = got > 0 ? (size_t)got : PAGE_BYTES - (size_t)(address % PAGE_BYTES);
-        done = done < length ? done : length;
-        if (got < 0)
-            memset(to, 0, done);
-        address += done;
-        to += done;
-        length -= done;
-    }
-    return PROCINSPECT_OK;
+    bool is_gone = pi_memory_file_read(live->file, address, to, length) == PI_MEMORY_READ_NOTHING;
+    return is_gone ? lost(live, error) : PROCINSPECT_OK;
 }
 
 static int32_t read_bytes(const pi_memory_source *source, uint64_t address, void *buffer,
