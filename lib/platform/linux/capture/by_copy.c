@@ -47,8 +47,8 @@ static pi_hold_result open_files(pi_hold *hold) {
     return PI_HOLD_NOT_COPIED;
 }
 
-/* The copy of the host: it has the helper's code and stack, and waits here for its end. Its mask,
- * too, which leaves the watchdog's alarm open, and a signal to the host's group is its as well. */
+/* The copy of the host: it has the helper's code and stack, and waits here for its end. Its group,
+ * too, which the host isn't in, and its mask, which leaves the watchdog's alarm open. */
 static void wait_for_end_of(int32_t helper) {
     pi_helper_block_signals();
     raw_call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);

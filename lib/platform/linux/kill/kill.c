@@ -81,6 +81,7 @@ static int32_t run_helper(const pi_kill_request *request, pi_kill_tree *tree,
                          .needs_own_descriptors = true, /* one for each member */
                          .descriptors = {tree->proc},
                          .descriptor_count = 1,
+                         .needs_own_session = true,
                          .may_trace_host = ends_host(tree),
                          .cancellation = request->cancellation};
     int32_t result = pi_helper_run(&job, error);

@@ -238,7 +238,8 @@ static int32_t reap(const pi_helper_staying *run, helper_end end, procinspect_er
     if (was_signalled && info.si_status == SIGSYS)
         return pi_error_set(error, PROCINSPECT_ERROR_PERMISSION, 0,
                             "The helper process was killed by a seccomp filter; allow ptrace, "
-                            "process_vm_readv, wait4 and close_range to the host.");
+                            "process_vm_readv, wait4, close_range, setpgid and setsid to the "
+                            "host.");
     return pi_error_set(
         error, PROCINSPECT_ERROR_IO, 0,
         "The helper process was killed by signal %d before it was done; the process "
@@ -255,6 +256,7 @@ static int32_t prepare(pi_helper_staying *run, procinspect_error *error) {
     helper->limit_ns = job->limit_ns;
     helper->has_own_descriptors = job->needs_own_descriptors;
     helper->descriptor_count = job->descriptor_count;
+    helper->leads_session = job->needs_own_session;
     memcpy(helper->descriptors, job->descriptors, sizeof helper->descriptors);
     helper->host_pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
     if (helper->host_pidfd < 0)

@@ -52,7 +52,8 @@ typedef struct pi_helper {
     int mark; /* in a shared table: the flags that all is opened with; 0 for none */
     int descriptors[PI_HELPER_MAX_DESCRIPTORS]; /* kept open in a table of its own */
     size_t descriptor_count;
-    uint64_t limit_ns; /* of the first watchdog, 0 for none */
+    bool leads_session; /* and so a process group; where it may not, the group alone */
+    uint64_t limit_ns;  /* of the first watchdog, 0 for none */
     atomic_uint_least64_t
         end_by_ns;            /* by CLOCK_MONOTONIC, when the watchdog ends it; 0 for never */
     atomic_int uses_memory;   /* the kernel sets it to 0 when the helper has left the memory */
@@ -84,6 +85,8 @@ typedef struct pi_helper_job {
     bool needs_own_descriptors;
     int descriptors[PI_HELPER_MAX_DESCRIPTORS];
     size_t descriptor_count;
+    /* It leads a session, where others only have a process group of their own. */
+    bool needs_own_session;
     /* The host lets its helper trace it: needed for the own process under Yama's ptrace_scope 1. Is
      * for those whose turn it is (trace/host_tracer.h). */
     bool may_trace_host;

@@ -81,8 +81,18 @@ static void tell_host(pi_helper *helper) {
     raw_call(SYS_futex, (long)&helper->news, FUTEX_WAKE, 1, 0);
 }
 
+/* What is sent to the host's group isn't for us: SIGSTOP would leave standing what we hold, and
+ * SIGALRM is the watchdog's. */
+static void leave_group(pi_helper *helper) {
+    if (helper->leads_session)
+        helper->leads_session = raw_call(SYS_setsid, 0, 0, 0, 0) >= 0;
+    if (!helper->leads_session)
+        raw_call(SYS_setpgid, 0, 0, 0, 0);
+}
+
 void pi_helper_begin(void *argument) {
     pi_helper *helper = argument;
+    leave_group(helper);
     if (helper->limit_ns != 0)
         pi_helper_start_watchdog(helper, helper->limit_ns);
     /* Every other signal is blocked here, as it was in the thread that started us. A host that
