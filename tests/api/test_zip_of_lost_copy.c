@@ -59,6 +59,14 @@ static bool ends_with_directory(const unsigned char *zip, size_t length) {
     return length >= END_BYTES && memcmp(zip + length - END_BYTES, "PK\x05\x06", 4) == 0;
 }
 
+/* Until it has ended it can be read, and be read to its end. */
+static void end_copy_of(pid_t pid) {
+    pid_t copy = only_child_of(pid);
+    kill(copy, SIGKILL);
+    for (char state; (state = thread_state(copy, copy)) != 0 && state != 'Z' && state != 'X';)
+        sleep_ms(1);
+}
+
 /* Reads so many bytes, and the rest once the copy has gone. */
 static void lose_it_after(size_t bytes, const test_child *child) {
     size_t tasks = own_task_count(), descriptors = own_descriptor_count();
@@ -77,7 +85,7 @@ static void lose_it_after(size_t bytes, const test_child *child) {
     for (; done < bytes; done += length)
         assert_int_equal(procinspect_stream_read(stream, zip + done, bytes - done, &length, NULL),
                          0);
-    kill(only_child_of(child->pid), SIGKILL);
+    end_copy_of(child->pid);
     while (procinspect_stream_read(stream, zip + done, MOST_ZIP_BYTES - done, &length, &error) ==
            0) {
         assert_true(length != 0); /* it would be the end */

@@ -144,10 +144,12 @@ static size_t count_left_children(pid_t pid) {
 
 /* It takes a moment to wait for those of its own. */
 static void assert_no_child_is_left(pid_t pid) {
-    for (int i = 0; i < 10000 && count_left_children(pid) != 0; i++) {
+    size_t count = count_left_children(pid);
+    for (int i = 0; i < 10000 && count != 0; i++) {
         sleep_ms(1);
+        count = count_left_children(pid);
     }
-    assert_int_equal(count_left_children(pid), 0);
+    assert_int_equal(count, 0);
 }
 
 /* Captures again and again, beside so many processes that compute all the time. */
