@@ -20,18 +20,19 @@
 
 enum { THREADS = 100 };
 
-static void touch_memory(void) {
+static void touch_memory(size_t bytes) {
     unsigned char *memory =
-        mmap(NULL, COPY_LARGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         _exit(1);
-    memset(memory, 1, COPY_LARGE_BYTES);
+    madvise(memory, bytes, MADV_NOHUGEPAGE); /* of which a fork copies fewer entries */
+    memset(memory, 1, bytes);
 }
 
 static void many_body(child_board *board) {
     pthread_attr_t attributes;
     pthread_t thread;
-    touch_memory();
+    touch_memory(COPY_LARGE_BYTES);
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, 64 * 1024);
     for (int i = 0; i < THREADS; i++)
@@ -99,7 +100,7 @@ static void *wait_in_vfork(void *argument) {
 
 static void vfork_body(child_board *board) {
     pthread_t thread;
-    touch_memory();
+    touch_memory(COPY_LARGE_BYTES);
     pthread_create(&thread, NULL, beat, board);
     pthread_create(&thread, NULL, wait_in_vfork, board); /* which says that all is ready */
     for (;;)
@@ -154,11 +155,44 @@ static void test_no_thread_can_be_stopped(void **state) {
     child_end(&child);
 }
 
+static void slow_to_fork_body(child_board *board) {
+    touch_memory(4 * (size_t)COPY_LARGE_BYTES);
+    atomic_store(&board->ready, 1);
+    for (;; usleep(100))
+        atomic_fetch_add(&board->beats, 1);
+}
+
+/* Its one thread has to be let go of before it can reap the copy that came too late: at once, not
+ * when the helper ends. */
+static void test_a_fork_that_takes_longer_than_the_pause(void **state) {
+    enum { ROUNDS = 40, STEPS = 10 };
+    unsigned late = 0;
+    (void)state;
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(slow_to_fork_body);
+    pi_capture_request request = copy_request();
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        pi_snapshot *snapshot = NULL;
+        procinspect_error error;
+        request.max_pause_ms = round % STEPS + 1;
+        int32_t code = pi_capture(child.process, &request, &snapshot, &error);
+        if (code != 0 && code != PROCINSPECT_ERROR_TIMED_OUT)
+            fail_msg("%d, %s", code, error.message);
+        late += code != 0;
+        pi_snapshot_free(snapshot);
+        assert_int_equal(count_children(child.pid), 0);
+    }
+    assert_true(late > 0);
+    assert_beats(&child);
+    child_end(&child);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_pause_is_limited),
         cmocka_unit_test(test_a_thread_that_cannot_be_stopped),
         cmocka_unit_test(test_no_thread_can_be_stopped),
+        cmocka_unit_test(test_a_fork_that_takes_longer_than_the_pause),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

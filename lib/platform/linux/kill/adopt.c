@@ -109,7 +109,7 @@ static bool interrupt_thread(pi_kill_tree *tree, int32_t tid) {
         raw_ptrace(PTRACE_CONT, tid, 0, (uintptr_t)signal);
     int status = wait_for_stop(tree, tid);
     while (status >= 0 && !is_interrupt(status)) {
-        raw_ptrace(PTRACE_CONT, tid, 0, (uintptr_t)pi_kill_signal_of(status));
+        raw_ptrace(PTRACE_CONT, tid, 0, (uintptr_t)pi_stop_signal_of(status));
         status = wait_for_stop(tree, tid);
     }
     return is_interrupt(status);
@@ -320,7 +320,7 @@ static bool undo_alone(pi_kill_tree *tree, int32_t pid, int32_t tid) {
         raw_ptrace(PTRACE_INTERRUPT, tid, 0, 0);
     int status = wait_for_stop(tree, tid);
     if (status >= 0)
-        pi_kill_detach_thread(tid, pi_kill_signal_of(status));
+        pi_kill_detach_thread(tid, pi_stop_signal_of(status));
     return is_same && tree->adopted_through != 0;
 }
 

@@ -23,7 +23,6 @@ enum {
     MOST_AT_ONCE = 512,
     EVENT_SHIFT = 16,
     EVENT_STOP = 128, /* PTRACE_EVENT_STOP, which libc's header lacks */
-    CALL_STOP = SIGTRAP | 0x80,
     STATE_BITS = 7
 };
 
@@ -189,10 +188,6 @@ static bool is_event(int status, int event) {
     return status >> EVENT_SHIFT == event;
 }
 
-int pi_kill_signal_of(int status) {
-    return is_event(status, 0) && WSTOPSIG(status) != CALL_STOP ? WSTOPSIG(status) : 0;
-}
-
 /* The call that the stop has interrupted is run again where it would answer EINTR for our sake: but
  * for us a signal that is ignored wouldn't have woken it, and one with a handler still ends it. */
 static void repair_call(int32_t tid) {
@@ -208,7 +203,7 @@ static void resume(int32_t tid, int status) {
     if (!is_stopped)
         repair_call(tid);
     raw_ptrace(is_stopped ? PTRACE_LISTEN : PTRACE_CONT, tid, 0,
-               (uintptr_t)pi_kill_signal_of(status));
+               (uintptr_t)pi_stop_signal_of(status));
 }
 
 bool pi_kill_keeps_number(pi_kill_tree *tree, const pi_kill_member *member) {
@@ -259,7 +254,7 @@ static void note_stop(pi_kill_tree *tree, int32_t tid, int status) {
     bool is_stranger = value >= 0 && state_of(value) == STRANGER;
     bool goes_on = tree->phase == PI_KILL_FOLLOWING;
     if (is_stranger) {
-        pi_kill_detach_thread(tid, pi_kill_signal_of(status));
+        pi_kill_detach_thread(tid, pi_stop_signal_of(status));
         pi_kill_index_remove(&tree->threads, tid);
     } else if (goes_on) {
         resume(tid, status);
@@ -270,7 +265,7 @@ static void note_stop(pi_kill_tree *tree, int32_t tid, int status) {
     uncount(member, state_of(value));
     pi_kill_index_set(
         &tree->threads, tid,
-        thread_value(tree, member, goes_on ? FOLLOWED : STANDS + pi_kill_signal_of(status)));
+        thread_value(tree, member, goes_on ? FOLLOWED : STANDS + pi_stop_signal_of(status)));
 }
 
 static void note_end(pi_kill_tree *tree, int32_t tid) {

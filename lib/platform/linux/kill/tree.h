@@ -337,9 +337,6 @@ int pi_kill_take_stop(pi_kill_tree *tree, int32_t tid);
 /* Whether its first thread is seized: its number is no other's, then, until we have waited for it.
  */
 bool pi_kill_keeps_number(pi_kill_tree *tree, const pi_kill_member *member);
-/* What the thread was about to take when it stopped; 0 where it stopped for another cause: at a
- * call, too, should it only come to one that it was sent to (kill/adopt.c) when nobody waits. */
-int pi_kill_signal_of(int status);
 /* Lets a thread that stands go on with this signal, or 0, as if it had never been stopped. */
 void pi_kill_detach_thread(int32_t tid, int signal);
 /* Lets the seized threads of a member go on as if nothing had been. */

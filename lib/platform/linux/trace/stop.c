@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/audit.h>
+#include <signal.h>
 #include <stddef.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -16,7 +17,10 @@
 /* How long to wait for a thread of another process to stand, so that it can be let go. */
 #define LET_GO_LIMIT_NS UINT64_C(1000000000)
 
-enum { EVENT_STOP = 128 }; /* PTRACE_EVENT_STOP, which libc's header lacks */
+enum {
+    EVENT_STOP = 128, /* PTRACE_EVENT_STOP, which libc's header lacks */
+    CALL_STOP = SIGTRAP | 0x80
+};
 
 /* How often the threads are listed without finding one more, where the kernel counts differently: a
  * thread that is about to end, or a kernel that counts in another way. */
@@ -28,9 +32,8 @@ static void has_ended(pi_stop *stop, pi_stop_thread *thread) {
     thread->state = PI_STOP_ENDED;
 }
 
-/* The signal that a stop is for, which is on its way to the thread; 0 for none. */
-static int signal_of(int status) {
-    return status >> 16 == 0 ? WSTOPSIG(status) : 0;
+int pi_stop_signal_of(int status) {
+    return status >> 16 == 0 && WSTOPSIG(status) != CALL_STOP ? WSTOPSIG(status) : 0;
 }
 
 /* The sets as the kernel keeps them for any thread: PTRACE_GETREGSET would give those of 32-bit
@@ -81,7 +84,7 @@ static void take_status(pi_stop *stop, pi_stop_thread *thread, int status) {
         /* A signal came first. It is delivered, and the thread stops behind that; the interrupt is
          * asked for again because a stop for another cause may have used up the first. */
         raw_ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
-        raw_ptrace(PTRACE_CONT, thread->tid, 0, (uintptr_t)signal_of(status));
+        raw_ptrace(PTRACE_CONT, thread->tid, 0, (uintptr_t)pi_stop_signal_of(status));
     }
 }
 
@@ -274,7 +277,7 @@ static void release_late(pi_stop *stop, pi_stop_thread *thread, int status) {
     thread->in_group_stop = status >> 16 == EVENT_STOP && WSTOPSIG(status) != SIGTRAP;
     struct user_regs_struct general;
     repair_call(thread, &general);
-    release(stop, thread, signal_of(status));
+    release(stop, thread, pi_stop_signal_of(status));
 }
 
 void pi_stop_release_late(pi_stop *stop, int32_t tid, int status) {

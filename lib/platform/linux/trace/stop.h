@@ -96,6 +96,11 @@ void pi_stop_release(pi_stop *stop);
 /* One that was given up on, and that stands by now, as this status of a wait told. */
 void pi_stop_release_late(pi_stop *stop, int32_t tid, int status);
 
+/* The signal that a thread was about to take when it stopped; 0 where it stopped for another cause:
+ * at a call, too, should it only come to one that it was sent to (trace/inject_call.h) when nobody
+ * waits. To detach with what isn't a signal is refused, and the thread goes on standing. */
+int pi_stop_signal_of(int status);
+
 /*
  * Interrupted calls. A call that waits is interrupted by our stop like by a signal. For most the
  * kernel then restarts it by itself; some answer EINTR to whatever woke them, and would so tell the
