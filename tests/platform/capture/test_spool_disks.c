@@ -194,6 +194,15 @@ static void expect_hung_early(const pi_process *process) {
     spool_expect(process, &request, PROCINSPECT_ERROR_TIMED_OUT, "use one on a local disk");
 }
 
+static void expect_hung_at_once(const pi_process *process) {
+    pi_capture_request request = spool_request();
+    answer_calls(SYS_openat, 2, O_TMPFILE, SECCOMP_RET_USER_NOTIF);
+    size_t descriptors = count_descriptors();
+    spool_expect(process, &request, PROCINSPECT_ERROR_TIMED_OUT, "use one on a local disk");
+    if (count_descriptors() != descriptors)
+        _exit(94);
+}
+
 static void test_a_disk_that_hangs(void **state) {
     (void)state;
     skip_unless_children_can_be_traced();
@@ -201,6 +210,7 @@ static void test_a_disk_that_hangs(void **state) {
     run_as_host(expect_hung, child.process);
     wait_for_rounds(&child, 1);
     run_as_host(expect_hung_early, child.process);
+    run_as_host(expect_hung_at_once, child.process);
     wait_for_rounds(&child, 1);
     child_end(&child);
 }

@@ -34,7 +34,8 @@ static void make_name(char name[PI_SPOOL_NAME_BYTES]) {
 }
 
 /* Where the file system can make none without a name. */
-static long make_named(int directory) {
+static long make_named(pi_spool *spool) {
+    int directory = spool->directory_file;
     char name[PI_SPOOL_NAME_BYTES];
     long file = -EEXIST;
     for (int i = 0; i < MOST_NAMES && file == -EEXIST; i++) {
@@ -44,19 +45,18 @@ static long make_named(int directory) {
     }
     if (file < 0)
         return file;
-    long removed = raw_call(SYS_unlinkat, directory, (long)name, 0, 0);
-    if (removed == 0)
-        return file;
-    raw_close((int)file);
-    return removed;
+    spool->file = (int)file;
+    return raw_call(SYS_unlinkat, directory, (long)name, 0, 0);
 }
 
 /* With O_EXCL it can't be given a name later either. */
-static long make_file(int directory) {
-    long file = raw_call(SYS_openat, directory, (long)".", O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC,
-                         OWNER_ONLY);
-    bool has_no_such = file == -EOPNOTSUPP || file == -EISDIR || file == -EINVAL;
-    return has_no_such ? make_named(directory) : file;
+static long make_file(pi_spool *spool) {
+    long file = raw_call(SYS_openat, spool->directory_file, (long)".",
+                         O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, OWNER_ONLY);
+    if (file == -EOPNOTSUPP || file == -EISDIR || file == -EINVAL)
+        return make_named(spool);
+    spool->file = file < 0 ? -1 : (int)file;
+    return file < 0 ? file : 0;
 }
 
 /* What is reserved can't run out while the process stands. Some file systems can't do that: then
@@ -79,12 +79,9 @@ static bool prepare(pi_spool *spool) {
         raw_open(AT_FDCWD, spool->directory, O_PATH | O_DIRECTORY | O_CLOEXEC | O_RDONLY);
     if (directory < 0)
         return failed(spool, PI_SPOOL_OPENS_DIRECTORY, directory);
-    long file = make_file((int)directory);
-    raw_close((int)directory);
-    if (file < 0)
-        return failed(spool, PI_SPOOL_MAKES_FILE, file);
-    spool->file = (int)file;
-    return find_room(spool);
+    spool->directory_file = (int)directory;
+    long result = make_file(spool);
+    return result < 0 ? failed(spool, PI_SPOOL_MAKES_FILE, result) : find_room(spool);
 }
 
 /* --- The writer --- */

@@ -37,8 +37,10 @@ typedef struct pi_spool {
     unsigned char *slots;    /* PI_SPOOL_SLOTS of PI_SPOOL_SLOT_BYTES */
     int writer_pidfd;
 
-    /* Results. */
-    int file; /* in the host's table, and its own to close; -1 for none */
+    /* Results. Both are in the host's table, and its own to close, though the writer may have been
+     * killed in between; -1 for none. */
+    int directory_file;
+    int file;
     uint64_t free_bytes;
     pi_spool_step step;
     atomic_int failed_errno; /* 0: hasn't failed */

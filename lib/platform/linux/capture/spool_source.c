@@ -53,8 +53,9 @@ void pi_spool_end(pi_capture_work *work, pi_helper_staying *writer) {
 }
 
 void pi_spool_drop(pi_spool *spool) {
+    pi_close(spool->directory_file);
     pi_close(spool->file);
-    spool->file = -1;
+    spool->directory_file = spool->file = -1;
 }
 
 /* --- Why not --- */

@@ -77,7 +77,7 @@ static void lay_out_spool(table_layout *layout, pi_hold *hold) {
     if (layout->base == NULL)
         return;
     spool->slots = slots;
-    spool->file = -1;
+    spool->directory_file = spool->file = -1;
     hold->spool = spool;
 }
 
