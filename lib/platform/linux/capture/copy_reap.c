@@ -2,7 +2,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "platform/linux/capture/copy.h"
 #include "platform/linux/capture/fork_thread.h"
@@ -142,7 +144,8 @@ uint32_t pi_copy_reap(pi_fork *fork, const int32_t *pids, uint32_t count, bool i
     uint64_t until_ns = raw_now_ns() + (is_patient ? retry_limit_ns : 0);
     reap_once(&work);
     while (!work.is_done && work.is_alive && raw_now_ns() < until_ns) {
-        pi_inject_sleep(retry_step_ns);
+        const struct timespec step = {0, (long)retry_step_ns}; /* in which others get on */
+        raw_call(SYS_nanosleep, (long)&step, 0, 0, 0);
         reap_once(&work);
     }
     return work.left;
