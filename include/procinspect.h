@@ -41,7 +41,10 @@
  * Threads. A procinspect_context, a procinspect_http, a procinspect_dump and a
  * procinspect_cancellation may be used from several threads at once; handed-out structs never
  * change, so they may be read from any. Any other handle belongs to one thread at a time. Callbacks
- * run on the thread of the call that they were given to.
+ * run on the thread of the call that they were given to. A thread that is ended by pthread_cancel
+ * in a call loses what the call holds. Dumps that are captured or streamed into a descriptor, and
+ * trees that are ended, put that off until the call is done: to end it sooner there is
+ * procinspect_cancellation.
  *
  * Text is UTF-8, NUL-terminated; bytes that are not valid UTF-8 were replaced by U+FFFD. Where the
  * raw bytes matter they stand beside it with a length.

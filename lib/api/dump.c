@@ -2,6 +2,7 @@
 #include "api/dump.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -252,6 +253,21 @@ static int32_t check_capture(const procinspect_process *process,
     return code;
 }
 
+static int32_t capture_new(const procinspect_process *process,
+                           const procinspect_dump_options *options, procinspect_dump **dump,
+                           procinspect_error *error) {
+    procinspect_dump *made = NULL;
+    int32_t code = dump_new(process->context, &made, error);
+    if (code != PROCINSPECT_OK)
+        return code;
+    code = capture(made, process, options, false, error);
+    if (code == PROCINSPECT_OK)
+        *dump = made;
+    else
+        procinspect_dump_free(made);
+    return code;
+}
+
 int32_t procinspect_dump_capture(const procinspect_process *process,
                                  const procinspect_dump_options *options, procinspect_dump **dump,
                                  procinspect_error *error) {
@@ -267,18 +283,13 @@ int32_t procinspect_dump_capture(const procinspect_process *process,
     code = pi_dump_options_check(process, &known, error);
     if (code == PROCINSPECT_OK && only_check)
         return check_capture(process, &known, error);
-    procinspect_dump *made = NULL;
-    if (code == PROCINSPECT_OK)
-        code = dump_new(process->context, &made, error);
     if (code != PROCINSPECT_OK)
         return code;
-    code = capture(made, process, &known, false, error);
-    if (code != PROCINSPECT_OK) {
-        procinspect_dump_free(made);
-        return code;
-    }
-    *dump = made;
-    return PROCINSPECT_OK;
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    code = capture_new(process, &known, dump, error);
+    pthread_setcancelstate(cancel_state, NULL);
+    return code;
 }
 
 const pi_support_origin *pi_dump_support_origin(const procinspect_dump *dump) {

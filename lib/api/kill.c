@@ -2,6 +2,7 @@
 #include <procinspect/kill.h>
 
 #include <inttypes.h>
+#include <pthread.h>
 
 #include "api/context.h"
 #include "api/handle.h"
@@ -53,6 +54,20 @@ static pi_kill_request request_of(const procinspect_process *process,
     };
 }
 
+static int32_t kill_and_report(const procinspect_process *process, const pi_kill_request *request,
+                               const procinspect_kill_report **report, procinspect_error *error) {
+    pi_arena *arena = pi_result_new(sizeof(procinspect_kill_report), error);
+    if (arena == NULL)
+        return PROCINSPECT_ERROR_NO_MEMORY;
+    procinspect_kill_report *filled = pi_arena_root(arena);
+    int32_t code = pi_process_kill_tree(process->platform, request, arena, filled, error);
+    if (code == PROCINSPECT_OK)
+        *report = filled;
+    else
+        pi_arena_free_root(filled);
+    return code;
+}
+
 int32_t procinspect_kill_tree(const procinspect_process *process,
                               const procinspect_kill_options *options,
                               const procinspect_kill_report **report, procinspect_error *error) {
@@ -70,18 +85,12 @@ int32_t procinspect_kill_tree(const procinspect_process *process,
         code = check_policy(process, error);
     if (code != PROCINSPECT_OK)
         return code;
-    pi_arena *arena = pi_result_new(sizeof(procinspect_kill_report), error);
-    if (arena == NULL)
-        return PROCINSPECT_ERROR_NO_MEMORY;
-    procinspect_kill_report *filled = pi_arena_root(arena);
     pi_kill_request request = request_of(process, &known);
-    code = pi_process_kill_tree(process->platform, &request, arena, filled, error);
-    if (code != PROCINSPECT_OK) {
-        pi_arena_free_root(filled);
-        return code;
-    }
-    *report = filled;
-    return PROCINSPECT_OK;
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    code = kill_and_report(process, &request, report, error);
+    pthread_setcancelstate(cancel_state, NULL);
+    return code;
 }
 
 void procinspect_kill_report_free(const procinspect_kill_report *report) {

@@ -170,6 +170,9 @@ int32_t procinspect_stream_write_to_descriptor(procinspect_stream *stream, int32
         return pi_error_set(error, PROCINSPECT_ERROR_INVALID_ARGUMENT, 0,
                             "procinspect_stream_write_to_descriptor: stream is NULL or descriptor "
                             "is negative.");
+    /* Were this thread cancelled in between, the other would work in a stack that is gone. */
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     procinspect_error failure = {0};
     pi_destination to;
     if (pi_destination_open(&to, descriptor, stream->cancellation, &failure) == PROCINSPECT_OK) {
@@ -179,6 +182,7 @@ int32_t procinspect_stream_write_to_descriptor(procinspect_stream *stream, int32
         write_rest(stream, &to, &write_errno, &failure);
         pi_signal_guard_end(&guard, write_errno);
     }
+    pthread_setcancelstate(cancel_state, NULL);
     return failure.code == PROCINSPECT_OK ? PROCINSPECT_OK
                                           : pi_stream_fail(stream, &failure, error);
 }
