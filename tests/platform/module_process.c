@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -22,6 +23,7 @@ pid_t target_start(const char *program, const char *const arguments[4]) {
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* it ends with a test that fails */
         char *argv[6] = {strdup(program)};
         for (int i = 0; i < 4 && arguments[i] != NULL; i++)
             argv[i + 1] = strdup(arguments[i]);
