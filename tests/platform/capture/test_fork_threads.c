@@ -41,10 +41,10 @@ static void sequences_body(child_board *board) {
     check_sequences(board);
 }
 
-/* How many of the forks went through a thread in user code. */
+/* Some of the forks are done; how many of these went through a thread in user code. */
 static int fork_busy(void (*body)(child_board *board)) {
     test_child child = child_start(body);
-    int in_code = 0;
+    int done = 0, in_code = 0;
     for (int i = 0; i < forks_in_a_row(); i++) {
         fork_run *run = fork_begin(child.pid);
         fork_end(run);
@@ -52,6 +52,7 @@ static int fork_busy(void (*body)(child_board *board)) {
         /* All may be in their sequences: then it is refused, and nothing is done. */
         if (run->result != PI_FORK_NO_THREAD) {
             assert_int_equal(run->result, PI_FORK_DONE);
+            done++;
             assert_true(run->has_ended || count_living_children(child.pid) <= 0);
             in_code += run->through_code != 0;
         }
@@ -61,6 +62,7 @@ static int fork_busy(void (*body)(child_board *board)) {
     wait_for_rounds(child.board, 100);
     assert_no_errors(child.board);
     child_end(&child);
+    assert_true(done > 0);
     return in_code;
 }
 
