@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -32,26 +33,41 @@ uint64_t copy_word_at(const pi_snapshot *snapshot, uint64_t address) {
     return word;
 }
 
-size_t count_children(pid_t pid) {
+/* Of one of its threads, which may have ended; the last of them is in *child. */
+static size_t count_of_thread(pid_t pid, const char *tid, int *child) {
     char path[64];
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
     size_t count = 0;
-    for (int child; fscanf(file, "%d", &child) == 1;)
+    snprintf(path, sizeof path, "/proc/%d/task/%.16s/children", (int)pid, tid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    while (fscanf(file, "%d", child) == 1)
         count++;
     fclose(file);
     return count;
 }
 
+static size_t count_with_last(pid_t pid, int *child) {
+    char path[32];
+    size_t count = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *task = opendir(path);
+    assert_non_null(task);
+    for (const struct dirent *entry; (entry = readdir(task)) != NULL;)
+        if (entry->d_name[0] != '.')
+            count += count_of_thread(pid, entry->d_name, child);
+    closedir(task);
+    return count;
+}
+
+size_t count_children(pid_t pid) {
+    int last;
+    return count_with_last(pid, &last);
+}
+
 pid_t only_child_of(pid_t pid) {
-    char path[64];
     int child = 0;
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    assert_int_equal(fscanf(file, "%d", &child), 1);
-    fclose(file);
+    assert_int_equal(count_with_last(pid, &child), 1);
     return child;
 }
 

@@ -12,7 +12,7 @@ int32_t copy_read(const pi_snapshot *snapshot, uint64_t address, size_t length, 
                   procinspect_error *error);
 uint64_t copy_word_at(const pi_snapshot *snapshot, uint64_t address);
 
-/* The children of a process, the zombies among them too. */
+/* The children of a process, of whichever thread, the zombies among them too. */
 size_t count_children(pid_t pid);
 pid_t only_child_of(pid_t pid);
 
