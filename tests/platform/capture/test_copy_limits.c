@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a capture by copy may take of the process's time: it is given up in time, and leaves
- * nothing. */
+/* What a capture by copy may take: of the process's time, or the copy of time and memory. It is
+ * given up in time, and leaves nothing. */
 #include "platform/capture/copy_child.h"
 
 #include <setjmp.h>
@@ -18,15 +18,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <procinspect/dump.h>
+
 enum { THREADS = 100 };
 
-static void touch_memory(size_t bytes) {
+static unsigned char *touch_memory(size_t bytes) {
     unsigned char *memory =
         mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         _exit(1);
     madvise(memory, bytes, MADV_NOHUGEPAGE); /* of which a fork copies fewer entries */
     memset(memory, 1, bytes);
+    return memory;
 }
 
 static void many_body(child_board *board) {
@@ -79,6 +82,74 @@ static void test_the_pause_is_limited(void **state) {
     wait_until_left(child.pid, 0);
     child_end(&child);
 }
+
+/* --- Of a copy that nobody reads --- */
+
+/* Writes to all of its memory, words[0], once more when words[1] says so. */
+static void writing_once_body(child_board *board) {
+    pthread_t thread;
+    unsigned char *memory = touch_memory(COPY_LARGE_BYTES);
+    pthread_create(&thread, NULL, beat, board);
+    atomic_store(&board->words[0], (uint64_t)(uintptr_t)memory);
+    atomic_store(&board->ready, 1);
+    while (atomic_load(&board->words[1]) == 0)
+        sleep_ms(1);
+    memset(memory, 2, COPY_LARGE_BYTES);
+    for (;;)
+        pause();
+}
+
+/* Not capture_process, which reads all of the memory. */
+static pi_snapshot *copy_unread(const test_child *child, const pi_capture_request *request) {
+    pi_snapshot *snapshot = NULL;
+    procinspect_error error;
+    if (pi_capture(child->process, request, &snapshot, &error) != 0)
+        fail_msg("%d: %s", error.code, error.message);
+    return snapshot;
+}
+
+/* Nor is it left as a zombie; who reads after all is told. */
+static void assert_ended_by(const char *limit, const test_child *child,
+                            const pi_snapshot *snapshot) {
+    uint64_t word;
+    procinspect_error error;
+    wait_until_left(child->pid, 0);
+    assert_int_equal(
+        copy_read(snapshot, atomic_load(&child->board->words[0]), sizeof word, &word, &error),
+        PROCINSPECT_ERROR_IO);
+    assert_non_null(strstr(error.message, limit));
+    assert_beats(child);
+}
+
+static void test_an_old_copy_ends(void **state) {
+    (void)state;
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(writing_once_body);
+    pi_capture_request request = copy_request();
+    request.max_copy_seconds = 1;
+    pi_snapshot *snapshot = copy_unread(&child, &request);
+    assert_ended_by("max_copy_seconds", &child, snapshot);
+    pi_snapshot_free(snapshot);
+    assert_beats(&child);
+    child_end(&child);
+}
+
+static void test_a_copy_that_grows_ends(void **state) {
+    (void)state;
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(writing_once_body);
+    pi_capture_request request = copy_request();
+    request.max_copy_growth_bytes = COPY_LARGE_BYTES / 2;
+    pi_snapshot *snapshot = copy_unread(&child, &request);
+    assert_int_equal(count_children(child.pid), 1);
+    atomic_store(&child.board->words[1], 1);
+    assert_ended_by("max_copy_growth_bytes", &child, snapshot);
+    pi_snapshot_free(snapshot);
+    assert_beats(&child);
+    child_end(&child);
+}
+
+/* --- Of a target whose threads can't be stopped --- */
 
 /* In vfork a parent sleeps uninterruptibly until its child has ended. */
 static void *wait_in_vfork(void *argument) {
@@ -190,6 +261,8 @@ static void test_a_fork_that_takes_longer_than_the_pause(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_pause_is_limited),
+        cmocka_unit_test(test_an_old_copy_ends),
+        cmocka_unit_test(test_a_copy_that_grows_ends),
         cmocka_unit_test(test_a_thread_that_cannot_be_stopped),
         cmocka_unit_test(test_no_thread_can_be_stopped),
         cmocka_unit_test(test_a_fork_that_takes_longer_than_the_pause),
