@@ -12,6 +12,7 @@
 
 #include <procinspect.h>
 
+#include "api/copied_dump.h"
 #include "platform/capture/copy_child.h"
 #include "zip/own_tasks.h"
 
@@ -29,28 +30,6 @@ static void holds_random_memory(child_board *board) {
         memory[i] = word;
     }
     beating_body(board);
-}
-
-static procinspect_dump *copy_of(pid_t pid) {
-    procinspect_context_options context_options;
-    procinspect_dump_options options;
-    procinspect_context *context;
-    procinspect_process *process;
-    procinspect_dump *dump = NULL;
-    procinspect_error error = {0};
-    procinspect_context_options_init(&context_options, sizeof context_options);
-    context_options.allow = PROCINSPECT_ALLOW_DUMP;
-    context_options.max_pause_ms = 60000; /* of a machine that a hundred others want */
-    assert_int_equal(procinspect_context_new(&context_options, &context, NULL), 0);
-    assert_int_equal(procinspect_process_open(context, pid, &process, NULL), 0);
-    procinspect_dump_options_init(&options, sizeof options);
-    options.type = PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY;
-    options.way = PROCINSPECT_DUMP_WAY_COPY;
-    procinspect_dump_capture(process, &options, &dump, &error);
-    assert_string_equal(error.message, "");
-    procinspect_process_free(process);
-    procinspect_context_free(context);
-    return dump;
 }
 
 /* Readers look for it at the end. */
@@ -76,7 +55,7 @@ static void lose_it_after(size_t bytes, const test_child *child) {
     unsigned char *zip = malloc(MOST_ZIP_BYTES);
     size_t length, done = 0;
     assert_non_null(zip);
-    procinspect_dump *dump = copy_of(child->pid);
+    procinspect_dump *dump = copied_dump_of(child->pid, PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY);
     procinspect_dump_stream_options_init(&options, sizeof options);
     options.format = PROCINSPECT_DUMP_FORMAT_ZIP;
     options.workers = 2;
