@@ -118,6 +118,19 @@ static void test_types_that_add_streams(void **state) {
     assert_int_equal(target_end(&t, 5000), 0);
 }
 
+static void test_types_that_add_memory(void **state) {
+    static const uint32_t types[] = {
+        PROCINSPECT_DUMP_TYPE_WITH_DATA_SEGS,
+        PROCINSPECT_DUMP_TYPE_WITH_FULL_MEMORY,
+        PROCINSPECT_DUMP_TYPE_WITH_PRIVATE_READ_WRITE_MEMORY,
+    };
+    (void)state;
+    target t = target_start((const char *const[]){THREADS, "3", NULL});
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        check_type(&t, 4, types[i]);
+    assert_int_equal(target_end(&t, 5000), 0);
+}
+
 /* Every way to read a dump gives the same bytes. */
 static void test_file_is_what_read_at_gives(void **state) {
     struct stat status;
@@ -211,6 +224,7 @@ int main(void) {
         cmocka_unit_test(test_libraries_loaded_twice),
         cmocka_unit_test(test_host_itself),
         cmocka_unit_test(test_types_that_add_streams),
+        cmocka_unit_test(test_types_that_add_memory),
         cmocka_unit_test(test_file_is_what_read_at_gives),
         cmocka_unit_test(test_comparison_notices),
     };
