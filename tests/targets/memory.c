@@ -129,11 +129,31 @@ static void advised(void) {
     tell("behind-guard", at + 3 * PAGE, PAGE, seed, FULL | PRIVATE);
 }
 
+/* Of the mapping that begins there. */
+static bool is_in_huge_pages(const void *at) {
+    char line[512];
+    unsigned long start, end, kib = 0;
+    bool is_it = false;
+    FILE *file = fopen("/proc/self/smaps", "re");
+    while (file != NULL && kib == 0 && fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+            is_it = start == (uintptr_t)at;
+        else if (is_it)
+            sscanf(line, "AnonHugePages: %lu kB", &kib);
+    }
+    if (file != NULL)
+        fclose(file);
+    return kib != 0;
+}
+
 static void huge(void) {
-    room_used = (room_used + HUGE - 1) / HUGE * HUGE;
+    room_used += (HUGE - (uintptr_t)(room + room_used) % HUGE) % HUGE;
     unsigned char *at = map_anonymous(2 * HUGE);
     madvise(at, 2 * HUGE, MADV_HUGEPAGE);
     tell("huge", at, HUGE, fill(at, HUGE), FULL | PRIVATE);
+    if (!is_in_huge_pages(at))
+        fputs("# memory: the system gave no huge page, what is called so is in small ones\n",
+              stderr);
     tell("huge-untouched", at + HUGE, HUGE, 0, NOWHERE);
     at = mmap(NULL, HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
     if (at != MAP_FAILED)
