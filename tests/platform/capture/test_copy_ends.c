@@ -107,6 +107,42 @@ static void test_its_growth_is_limited(void **state) {
     child_end(&child);
 }
 
+/* Executes another program when words[2] says so. */
+static void executing_later_body(child_board *board) {
+    atomic_store(&board->ready, 1);
+    while (atomic_load(&board->words[2]) == 0)
+        sleep_ms(1);
+    execl("/bin/sleep", "sleep", "1000", (char *)NULL);
+    _exit(1);
+}
+
+static void wait_for_name(pid_t pid, const char *name) {
+    char path[32], found[32] = "";
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+    for (int i = 0; i < 20000 && strncmp(found, name, strlen(name)) != 0; i++) {
+        int file = open(path, O_RDONLY | O_CLOEXEC);
+        assert_true(file >= 0 && read(file, found, sizeof found - 1) > 0);
+        close(file);
+        sleep_ms(1);
+    }
+    assert_true(wait_for_thread_state(pid, pid, 'S'));
+}
+
+/* Another program is its parent by now, and has other code to reap it through. */
+static void test_its_process_executes_another_program(void **state) {
+    (void)state;
+    skip_unless_children_can_be_traced();
+    test_child child = child_start(executing_later_body);
+    pi_capture_request request = copy_request();
+    pi_snapshot *snapshot = capture_process(child.process, &request);
+    atomic_store(&child.board->words[2], 1);
+    wait_for_name(child.pid, "sleep\n");
+    assert_int_equal(count_children(child.pid), 1);
+    pi_snapshot_free(snapshot);
+    assert_int_equal(count_children(child.pid), 0);
+    child_end(&child);
+}
+
 /* --- Other helpers, signals, descriptors --- */
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__has_feature)
@@ -279,6 +315,7 @@ int main(void) {
         cmocka_unit_test(test_a_killed_copy_is_an_error),
         cmocka_unit_test(test_its_age_is_limited),
         cmocka_unit_test(test_its_growth_is_limited),
+        cmocka_unit_test(test_its_process_executes_another_program),
         cmocka_unit_test(test_another_helper_is_killed),
         cmocka_unit_test(test_signals_to_the_host_are_no_end),
         cmocka_unit_test(test_few_descriptors),

@@ -50,6 +50,19 @@ static void read_maps(pi_fork *fork, int32_t tid) {
     raw_close((int)file);
 }
 
+/* Where the process has executed another program since, these are other ones. */
+static void find_gadgets_again(pi_fork *fork, int32_t tid) {
+    if (pi_inject_has_gadgets(fork->stop->pid, &fork->gadgets))
+        return;
+    read_maps(fork, tid);
+    pi_inject_search search = {.pid = fork->stop->pid,
+                               .maps = fork->maps,
+                               .maps_length = fork->maps_length,
+                               .code = (unsigned char *)fork->maps + fork->maps_length,
+                               .code_capacity = fork->maps_capacity - fork->maps_length};
+    pi_inject_find_gadgets(&search, &fork->gadgets);
+}
+
 static void wait_for_all(reaping *work) {
     pi_inject *inject = &work->fork->inject;
     for (uint32_t i = 0; i < work->count; i++) {
@@ -105,6 +118,7 @@ static void try_thread(reaping *work, int32_t tid) {
         read_maps(fork, tid);
     fork->deadline_ns = raw_now_ns() + calls_limit_ns;
     if (pi_stop_one(&alone, tid) == PI_STOP_OK && pi_stop_read_registers(&alone, &thread)) {
+        find_gadgets_again(fork, tid);
         fork->stop = &alone;
         wait_through(work);
         fork->stop = all;
