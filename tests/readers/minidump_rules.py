@@ -11,13 +11,12 @@ import struct
 import minidump_asked_rules
 import minidump_file as md
 import minidump_memory_rules
+import minidump_module_rules
 from minidump_file import Malformed
 
 BREAKPAD_THREADS_MAX = BREAKPAD_REGIONS_MAX = 4096
 BREAKPAD_MODULES_MAX = 2048
 PADDING_BYTES_MAX = 15
-CODEVIEW_ELF = 0x4270454C
-VERSION_SIGNATURE = 0xFEEF04BD
 LLDB_PROCESS_SAVE_STREAM = 0x4C4C4442
 MINIDUMP_TYPE_ALL = 0x1FFFFFF
 SYSTEM_INFO_BYTES, MISC_INFO_BYTES = 56, (24, 44, 232, 832, 1364)
@@ -55,7 +54,11 @@ REQUIRED = {
     md.SOFT_ERRORS: "soft errors",
 }
 
-RULES = [*minidump_memory_rules.RULES, *minidump_asked_rules.RULES]
+RULES = [
+    *minidump_memory_rules.RULES,
+    *minidump_module_rules.RULES,
+    *minidump_asked_rules.RULES,
+]
 
 
 def rule(function):
@@ -266,62 +269,6 @@ def stack_pointers(dump):
         )
         if not start <= sp <= end - 8:
             yield f"thread {thread.tid}: sp {sp:#x} is outside of its stack {start:#x}-{end:#x}"
-
-
-@rule
-def module_ranges(dump):
-    if not dump.modules:
-        yield "no modules"
-    end = 0
-    for module in sorted(dump.modules):
-        if module.size == 0 or module.base % 4096:
-            yield f"module {module.base:#x} has {module.size} bytes"
-        if module.base < end:
-            yield f"module {module.base:#x} overlaps the one before"
-        end = module.base + module.size
-
-
-@rule
-def module_bases(dump):
-    """A module's base is where its ELF header is mapped."""
-    starts = {start for start, _ in dump.mappings}
-    for module in dump.modules:
-        if module.base not in starts:
-            yield f"module {module.base:#x} starts at no mapping"
-
-
-@rule
-def module_records(dump):
-    """LLDB and Breakpad match modules to files by this."""
-    for module in dump.modules:
-        data = dump.bytes_at(module.codeview_rva, module.codeview_bytes, "module record")
-        if len(data) < 8 or struct.unpack_from("<I", data)[0] != CODEVIEW_ELF:
-            yield f"module {module.base:#x} has no ELF build id record"
-        elif not any(data[4:]):
-            yield f"module {module.base:#x} has a build id of zeros"
-        if module.version_signature not in (0, VERSION_SIGNATURE):
-            yield f"module {module.base:#x} has version signature {module.version_signature:#x}"
-
-
-@rule
-def first_module(dump):
-    """Readers take the first module for the program."""
-    entry = dump.auxv.get(md.AT_ENTRY, 0)
-    if (
-        dump.modules
-        and not dump.modules[0].base <= entry < dump.modules[0].base + dump.modules[0].size
-    ):
-        yield f"the first module, {dump.modules[0].base:#x}, does not hold AT_ENTRY {entry:#x}"
-
-
-@rule
-def vdso_module(dump):
-    base = dump.auxv.get(md.AT_SYSINFO_EHDR)
-    if base is None:
-        return
-    names = [dump.string(module.name_rva) for module in dump.modules if module.base == base]
-    if names != ["linux-gate.so"]:
-        yield f"the vDSO at {base:#x} is {names}"
 
 
 @rule

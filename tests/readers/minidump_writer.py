@@ -3,7 +3,7 @@
 import struct
 
 import minidump_file as md
-import minidump_rules
+import minidump_module_rules as rules
 
 PROGRAM, LIBC, VDSO = 0x555500000000, 0x7F0000000000, 0x7FFFF0000000
 CODE = PROGRAM + 0x1000
@@ -106,10 +106,10 @@ class Writer:
     def modules(self):
         data = struct.pack("<I", len(self.model.modules))
         for i, (base, size, name, build_id) in enumerate(self.model.modules):
-            record = struct.pack("<I", minidump_rules.CODEVIEW_ELF) + build_id
+            record = struct.pack("<I", rules.CODEVIEW_ELF) + build_id
             record_rva = self.put(record, f"record {i}")
             data += struct.pack("<QIIII", base, size, 0, 0, self.string(name, f"name {i}"))
-            data += struct.pack("<13I", minidump_rules.VERSION_SIGNATURE, *[0] * 12)
+            data += struct.pack("<13I", *rules.VERSION_HEADER, *[0] * 11)
             data += struct.pack("<IIIIQQ", len(record), record_rva, 0, 0, 0, 0)
         self.stream(md.MODULE_LIST, data, "modules")
 
