@@ -62,7 +62,7 @@ pi_inject_result pi_inject_call(pi_inject *inject, long number, const uint64_t a
 /* Puts the thread back. It stands as before, or result is LATE or GONE. */
 pi_inject_result pi_inject_end(pi_inject *inject);
 
-/* A `wait` that leaves SIGCHLD alone. */
+/* A `wait` that leaves SIGCHLD alone: for 50 us, however much longer it might. */
 void pi_inject_sleep(uint64_t limit_ns);
 
 #endif
